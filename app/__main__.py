@@ -1,0 +1,28 @@
+"""The `dspatch` command: a file per subcommand in `app/commands`, their names here."""
+
+import typer
+
+from app.commands.demo import demo
+from app.commands.migrate import migrate
+from app.commands.serve import serve
+
+COMMANDS = (serve, migrate, demo)
+
+cli = typer.Typer(
+    name="dspatch",
+    help="The production runtime for DSPy programs.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for command in COMMANDS:
+    cli.command()(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    cli()
+
+
+if __name__ == "__main__":
+    main()

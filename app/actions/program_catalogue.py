@@ -1,0 +1,55 @@
+"""Programs as they are run: the row, its signature compiled, and what an adapter is given."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from app.adapters.base import Program as AdapterProgram
+from app.database import Transaction
+from app.models import Program, Signature
+from app.signatures.compile import CompiledSignature
+from app.signatures.definition import SignatureDefinition
+
+
+@dataclass(frozen=True)
+class RunnableProgram:
+    """A program with everything that a run of it needs."""
+
+    program: Program
+    signature: Signature
+    compiled: CompiledSignature
+
+    def for_adapter(self) -> AdapterProgram:
+        """Give the program as adapters see it."""
+        return AdapterProgram(
+            program_id=self.program.id,
+            revision=self.program.revision,
+            name=self.program.name,
+            module=self.program.module,
+            signature=self.compiled.definition,
+            config=self.program.config,
+            state=self.program.state,
+        )
+
+
+class ProgramCatalogue:
+    """Loads programs; compiled signatures are kept, since a signature's fields never change."""
+
+    def __init__(self) -> None:
+        self._signatures: dict[UUID, tuple[Signature, CompiledSignature]] = {}
+
+    async def get(self, tx: Transaction, program_id: UUID) -> RunnableProgram:
+        """Find a program; ProgramNotFoundError where there is none."""
+        program = await tx.programs.get(program_id)
+        signature, compiled = await self._signature(tx, program.signature_id)
+        return RunnableProgram(program, signature, compiled)
+
+    async def _signature(
+        self, tx: Transaction, signature_id: UUID
+    ) -> tuple[Signature, CompiledSignature]:
+        if signature_id not in self._signatures:
+            signature = await tx.signatures.get(signature_id)
+            definition = SignatureDefinition.from_documents(
+                signature.inputs, signature.outputs, signature.instructions
+            )
+            self._signatures[signature_id] = signature, CompiledSignature(definition)
+        return self._signatures[signature_id]

@@ -1,0 +1,135 @@
+"""Run a program once: validate, record, attempt, validate again, end the record on every exit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from app.actions.program_catalogue import ProgramCatalogue, RunnableProgram
+from app.actions.program_execution.attempts import Attempts, Surroundings
+from app.actions.program_execution.ending import Ending, problem_of
+from app.actions.program_execution.options import ExecutionOptions
+from app.actions.program_execution.records import ExecutionRecords
+from app.adapters.base import Adapter, ProgramCall
+from app.adapters.errors import AdapterError, ErrorType
+from app.adapters.registry import AdapterRegistry
+from app.database import Database
+from app.errors import InvalidInputsError, ProgramNotReadyError
+from app.models import Execution, Program
+from app.models.states import ExecutionStatus, ProgramStatus
+from app.policies.clock import Clock
+from app.signatures.compile import ValuesError
+
+_CANCELLED = AdapterError(ErrorType.CANCELLED, "The execution was cancelled.")
+_BUG = AdapterError(ErrorType.UNEXPECTED, "Dspatch failed in the middle of the execution.")
+
+
+@dataclass(frozen=True)
+class ProgramExecutionInput:
+    """One run that a client asks for; `metadata` is the client's alone."""
+
+    program_id: UUID
+    inputs: Mapping[str, Any]
+    options: ExecutionOptions = field(default_factory=ExecutionOptions)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    request_id: str | None = None
+
+
+class ProgramExecution:
+    """Runs programs; the report is the execution's record."""
+
+    def __init__(
+        self,
+        database: Database,
+        catalogue: ProgramCatalogue,
+        adapters: AdapterRegistry,
+        records: ExecutionRecords,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._database = database
+        self._catalogue = catalogue
+        self._adapters = adapters
+        self._records = records
+        self._clock = clock
+        self._random = random
+
+    async def __call__(self, wanted: ProgramExecutionInput) -> Execution:
+        """Run to the end.
+
+        Raises ProgramNotFoundError, ProgramNotReadyError and InvalidInputsError before anything
+        is recorded, an ExecutionError where the record ends otherwise than completed.
+        """
+        async with self._database.transaction() as tx:
+            runnable = await self._catalogue.get(tx, wanted.program_id)
+        adapter = self._adapter_of(runnable.program)
+        inputs = _validated(runnable, wanted.inputs)
+        beginning = _beginning(runnable, adapter, wanted, inputs)
+        execution_id = await self._records.begin(beginning)
+        call = ProgramCall(runnable.for_adapter(), inputs, wanted.options.config)
+        surroundings = Surroundings(adapter, self._clock, self._random)
+        attempts = Attempts(call, runnable.compiled, wanted.options, surroundings)
+        execution = await self._run(execution_id, attempts)
+        if execution.status != ExecutionStatus.COMPLETED:
+            raise problem_of(execution)
+        return execution
+
+    def _adapter_of(self, program: Program) -> Adapter:
+        """Refuse a program that cannot run, with its own words."""
+        adapter = self._adapters.find(program.adapter)
+        if program.status == ProgramStatus.READY and adapter is not None:
+            return adapter
+        reason = program.error
+        if program.status == ProgramStatus.READY:
+            reason = f"There is no adapter {program.adapter!r} any more."
+        raise ProgramNotReadyError(
+            f"The program {program.name} is {program.status}" + (f": {reason}" if reason else "."),
+            members={"program_status": program.status, "program_error": reason},
+        )
+
+    async def _run(self, execution_id: UUID, attempts: Attempts) -> Execution:
+        began = self._clock.monotonic()
+        ending = Ending.failed(_CANCELLED)
+        try:
+            ending = Ending.completed(await attempts())
+        except AdapterError as error:
+            ending = Ending.failed(error)
+        except Exception:
+            ending = Ending.failed(_BUG)
+            raise
+        finally:
+            duration_ms = round((self._clock.monotonic() - began) * 1_000, 3)
+            execution = await self._records.end(execution_id, ending, attempts, duration_ms)
+        return execution
+
+
+def _beginning(
+    runnable: RunnableProgram,
+    adapter: Adapter,
+    wanted: ProgramExecutionInput,
+    inputs: Mapping[str, Any],
+) -> dict[str, Any]:
+    program, signature = runnable.program, runnable.signature
+    return {
+        "program_id": program.id,
+        "program_name": program.name,
+        "program_revision": program.revision,
+        "signature_id": signature.id,
+        "signature_name": signature.name,
+        "signature_version": signature.version,
+        "adapter_type": adapter.kind,
+        "inputs": inputs,
+        "execution_options": wanted.options.as_document(),
+        "metadata_": wanted.metadata,
+        "request_id": wanted.request_id,
+    }
+
+
+def _validated(runnable: RunnableProgram, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return runnable.compiled.validate_inputs(inputs)
+    except ValuesError as error:
+        faults = [fault.under("/inputs") for fault in error.faults]
+        message = f"The inputs do not fit {runnable.signature.name}."
+        raise InvalidInputsError(message, faults=faults) from None

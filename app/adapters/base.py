@@ -1,0 +1,135 @@
+"""The seam behind which programs run: what an adapter is given, what it gives back, what it can do.
+
+Every operation raises `app.adapters.errors.AdapterError` and nothing else; a call may be cancelled
+at any await and leaves nothing running behind.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+from uuid import UUID
+
+from app.adapters.usage import Usage
+from app.signatures.definition import SignatureDefinition
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program as adapters see it: one revision, complete in itself."""
+
+    program_id: UUID
+    revision: int
+    name: str
+    module: str
+    signature: SignatureDefinition
+    config: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class ProgramCall:
+    """One call of a program; `inputs` are validated, `config` are LM parameters of this call."""
+
+    program: Program
+    inputs: Mapping[str, Any]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class ProgramResult:
+    """What a call gave; `outputs` are not validated yet, `raw_output` is what the model said."""
+
+    outputs: Mapping[str, Any]
+    adapter: str
+    raw_output: Any = None
+    usage: Usage = field(default_factory=Usage)
+    details: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class ProgramInfo:
+    """A program that an adapter holds prepared."""
+
+    program_id: UUID
+    revision: int
+    name: str
+
+
+@dataclass(frozen=True)
+class AdapterHealth:
+    """Whether an adapter could run programs now; `error` says why not."""
+
+    healthy: bool
+    latency_ms: float
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class AdapterStats:
+    """Counts since the adapter was started."""
+
+    programs: int
+    in_flight: int
+    calls: int
+    failures: int
+
+
+@runtime_checkable
+class Adapter(Protocol):
+    """A back-end that can run programs. `name` is the operator's, `kind` the implementation's."""
+
+    @property
+    def name(self) -> str:
+        """The name under which programs ask for it."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """The kind of back-end, a key of the registry."""
+        ...
+
+    async def create_program(self, program: Program) -> None:
+        """Prepare a program; the same id again replaces what was held."""
+        ...
+
+    async def execute_program(self, call: ProgramCall) -> ProgramResult:
+        """Run a program, preparing it first where it is not held at this revision."""
+        ...
+
+    async def list_programs(self) -> Sequence[ProgramInfo]:
+        """List the programs that are held prepared."""
+        ...
+
+    async def delete_program(self, program_id: UUID) -> bool:
+        """Forget a program; False where it was not held."""
+        ...
+
+    async def get_program_info(self, program_id: UUID) -> ProgramInfo:
+        """Say what is held of a program; `program_not_found` where nothing is."""
+        ...
+
+    async def validate_signature(self, signature: SignatureDefinition) -> None:
+        """Raise `unsupported` where programs on this signature could not run here."""
+        ...
+
+    async def health_check(self) -> AdapterHealth:
+        """Say whether the back-end could run programs now; never raises."""
+        ...
+
+    async def get_stats(self) -> AdapterStats:
+        """Count what the adapter did since it was started."""
+        ...
+
+    async def cleanup(self) -> None:
+        """Give everything back; the adapter is not used afterwards."""
+        ...
+
+
+@runtime_checkable
+class WarmsUp(Protocol):
+    """An adapter whose first call would wait for something that can be done before."""
+
+    async def warm_up(self) -> None:
+        """Do it now; never raises."""
+        ...

@@ -1,0 +1,44 @@
+"""What an adapter is built from, and how the options of its settings are read."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from app.adapters.base import Adapter
+from app.policies.clock import Clock, SystemClock
+from app.settings import LMSettings, SettingsError
+
+
+@dataclass(frozen=True)
+class AdapterSetup:
+    """One adapter as the operator asks for it: `options` stand beside `kind` in its settings."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    lms: Mapping[str, LMSettings] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    clock: Clock = field(default_factory=SystemClock)
+
+
+AdapterFactory = Callable[[AdapterSetup], Adapter]
+"""Builds an adapter without I/O; SettingsError where its options cannot be used."""
+
+Options = TypeVar("Options", bound=BaseModel)
+
+
+def read_options(setup: AdapterSetup, model: type[Options]) -> Options:
+    """Read an adapter's options; SettingsError names each one that is wrong."""
+    try:
+        return model.model_validate(dict(setup.options))
+    except ValidationError as error:
+        raise SettingsError("\n".join(describe(error, f"adapters.{setup.name}"))) from None
+
+
+def describe(error: ValidationError, root: str) -> list[str]:
+    """Say each fault of a validation in a line that names its place, and no value."""
+    return [
+        f"{'.'.join([root, *map(str, fault['loc'])])}: {fault['msg']}" for fault in error.errors()
+    ]

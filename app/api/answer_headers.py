@@ -1,0 +1,38 @@
+"""What stands on every answer besides its id: where the time went, and that records stay fresh."""
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.actions.timings import spent_ms
+from app.policies.clock import Clock, SystemClock
+
+
+class AnswerHeadersMiddleware:
+    """Puts `Server-Timing` on answers, and `Cache-Control: no-store` on those of `/v1`."""
+
+    def __init__(self, app: ASGIApp, clock: Clock | None = None) -> None:
+        self._app = app
+        self._clock = clock or SystemClock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or pass the lifespan through."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        began = self._clock.monotonic()
+        parts: dict[str, float] = {}
+        spent_ms.set(parts)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Server-Timing"] = _written(parts, self._clock.monotonic() - began)
+                if scope["path"].startswith("/v1/"):
+                    headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        return await self._app(scope, receive, send_with_headers)
+
+
+def _written(parts: dict[str, float], total_s: float) -> str:
+    spent = parts | {"total": total_s * 1_000}
+    return ", ".join(f"{part};dur={milliseconds:.3f}" for part, milliseconds in spent.items())

@@ -1,0 +1,36 @@
+"""What routes ask for."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Path, Query, Request
+
+from app.runtime import Runtime
+from app.stores.pages import Page
+
+
+def _runtime(request: Request) -> Runtime:
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+def _page(
+    limit: Annotated[int, Query(ge=1, le=200, description="Rows of a page.")] = 50,
+    cursor: Annotated[
+        str | None, Query(max_length=64, description="`next_cursor` of the page before.")
+    ] = None,
+) -> Page:
+    return Page(limit, cursor)
+
+
+def _request_id(request: Request) -> str:
+    request_id: str = request.scope["state"]["request_id"]
+    return request_id
+
+
+RuntimeDep = Annotated[Runtime, Depends(_runtime)]
+PageDep = Annotated[Page, Depends(_page)]
+RequestIdDep = Annotated[str, Depends(_request_id)]
+SignatureId = Annotated[UUID, Path()]
+ProgramId = Annotated[UUID, Path()]
+ExecutionId = Annotated[UUID, Path()]

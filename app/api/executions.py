@@ -1,0 +1,234 @@
+"""The routes of executions."""
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import Field
+
+from app.actions.program_execution import ProgramExecutionInput
+from app.actions.program_execution.options import ExecutionOptions
+from app.api.contract_route import ContractRoute
+from app.api.deps import ExecutionId, PageDep, ProgramId, RequestIdDep, RuntimeDep
+from app.api.disconnect import until_disconnect
+from app.api.problems import problem_responses
+from app.api.views import Document, Instant, RequestBody, View
+from app.errors import (
+    BackendUnavailableError,
+    ExecutionCancelledError,
+    ExecutionFailedError,
+    ExecutionNotFoundError,
+    ExecutionTimedOutError,
+    Fault,
+    InvalidInputsError,
+    InvalidRequestError,
+    ProgramNotFoundError,
+    ProgramNotReadyError,
+)
+from app.models import Execution as ExecutionRow
+from app.models.states import ExecutionStatus, Outcome
+from app.stores.executions import ExecutionFilter
+
+router = APIRouter(prefix="/v1", tags=["executions"], route_class=ContractRoute)
+
+PARTS = ("inputs", "outputs", "raw_output", "attempts")
+"""What a list leaves out unless it is asked for."""
+
+_DEFAULTS = ExecutionOptions()
+
+
+class Options(RequestBody):
+    """How the execution is run; times in milliseconds."""
+
+    timeout: Annotated[int, Field(strict=True, ge=1, le=3_600_000)] = Field(
+        default=_DEFAULTS.timeout, description="Of one attempt."
+    )
+    max_retries: Annotated[int, Field(strict=True, ge=0, le=10)] = Field(
+        default=_DEFAULTS.max_retries, description="Attempts after the first."
+    )
+    retry_delay: Annotated[int, Field(strict=True, ge=0, le=60_000)] = Field(
+        default=_DEFAULTS.retry_delay, description="Where the exponential back-off begins."
+    )
+    deadline_ms: Annotated[int, Field(strict=True, ge=1, le=86_400_000)] = Field(
+        default=_DEFAULTS.deadline_ms, description="Of the whole, waits included."
+    )
+    config: Document = Field(
+        default_factory=dict,
+        description="LM parameters of this call.",
+        examples=[{"temperature": 0.2}],
+    )
+
+
+class ExecutionCreate(RequestBody):
+    """One run of a program."""
+
+    inputs: Document = Field(examples=[{"question": "What is the capital of France?"}])
+    execution_options: Options = Field(default_factory=Options)
+    metadata: Document = Field(default_factory=dict, description="The client's alone.")
+
+    def as_input(self, program_id: UUID, request_id: str) -> ProgramExecutionInput:
+        """Give the body as the action takes it."""
+        return ProgramExecutionInput(
+            program_id=program_id,
+            inputs=self.inputs,
+            options=ExecutionOptions(**self.execution_options.model_dump()),
+            metadata=self.metadata,
+            request_id=request_id,
+        )
+
+
+class SignatureVersion(View):
+    """The signature that an execution ran on."""
+
+    signature_id: UUID
+    name: str
+    version: int
+
+
+class Attempt(View):
+    """One call of the adapter."""
+
+    adapter: str
+    started_at: str
+    duration_ms: float
+    error: Document | None
+
+
+class Usage(View):
+    """What the model's calls cost."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    lm_calls: int
+
+
+class Execution(View):
+    """The lifecycle record of one run."""
+
+    execution_id: UUID
+    program_id: UUID
+    program_name: str
+    program_revision: int
+    signature: SignatureVersion
+    adapter_type: str
+    batch_id: UUID | None
+    item_index: int | None
+    custom_id: str | None
+    status: ExecutionStatus
+    outcome: Outcome | None
+    inputs: Document | None = None
+    outputs: Document | None = None
+    raw_output: Any = None
+    error: Document | None
+    details: Document | None
+    attempts: list[Attempt] | None = None
+    adapter: str | None
+    usage: Usage | None
+    duration_ms: float | None
+    execution_options: Document
+    metadata: Document
+    request_id: str | None
+    created_at: Instant
+    started_at: Instant | None
+    finished_at: Instant | None
+
+    @classmethod
+    def of(cls, row: ExecutionRow, hidden: Collection[str] = ()) -> "Execution":
+        """Show a record, without the parts that are hidden."""
+        shown = cls.model_fields.keys() - _OWN - set(hidden)
+        same = {name: getattr(row, name) for name in shown}
+        signature = SignatureVersion(
+            signature_id=row.signature_id, name=row.signature_name, version=row.signature_version
+        )
+        own = {"execution_id": row.id, "signature": signature, "metadata": row.metadata_}
+        return cls.model_validate(same | own)
+
+
+_OWN = {"execution_id", "signature", "metadata"}
+"""The members that are named or put together otherwise than in the row."""
+
+
+class ExecutionList(View):
+    """One page of executions, newest first."""
+
+    items: list[Execution]
+    next_cursor: str | None
+
+
+def _filter(wanted: Annotated[ExecutionFilter, Depends()]) -> ExecutionFilter:
+    """Refuse times that UTC cannot say: the first and the last hours of the calendar."""
+    faults = [
+        Fault(f"/query/{name}", "out_of_range", "the time is out of range")
+        for name in ("created_after", "created_before")
+        if not _is_in_calendar(getattr(wanted, name))
+    ]
+    if faults:
+        raise InvalidRequestError("A query parameter is not valid.", faults=faults)
+    return wanted
+
+
+def _is_in_calendar(instant: datetime | None) -> bool:
+    try:
+        return instant is None or bool(instant.astimezone(UTC))
+    except OverflowError:
+        return False
+
+
+def _included(
+    include: Annotated[
+        str, Query(description=f"Parts to show, comma-separated: {', '.join(PARTS)}.")
+    ] = "",
+) -> set[str]:
+    parts = set(include.split(",")) - {""}
+    unknown = sorted(parts - set(PARTS))
+    if unknown:
+        message = f"include does not know {', '.join(unknown)}"
+        fault = Fault("/query/include", "unknown_part", message, ", ".join(PARTS))
+        raise InvalidRequestError("A query parameter is not valid.", faults=[fault])
+    return parts
+
+
+@router.post(
+    "/programs/{program_id}/executions",
+    responses=problem_responses(
+        ProgramNotFoundError,
+        ProgramNotReadyError,
+        ExecutionCancelledError,
+        InvalidInputsError,
+        ExecutionFailedError,
+        BackendUnavailableError,
+        ExecutionTimedOutError,
+    ),
+)
+async def execute_program(
+    program_id: ProgramId,
+    body: ExecutionCreate,
+    runtime: RuntimeDep,
+    request: Request,
+    request_id: RequestIdDep,
+) -> Execution:
+    wanted = body.as_input(program_id, request_id)
+    return Execution.of(await until_disconnect(request, runtime.execute_program(wanted)))
+
+
+@router.get("/executions", response_model_exclude_unset=True)
+async def list_executions(
+    runtime: RuntimeDep,
+    page: PageDep,
+    wanted: Annotated[ExecutionFilter, Depends(_filter)],
+    included: Annotated[set[str], Depends(_included)],
+) -> ExecutionList:
+    async with runtime.database.transaction() as tx:
+        found = await tx.executions.list_page(page, wanted)
+    hidden = set(PARTS) - included
+    items = [Execution.of(row, hidden) for row in found.items]
+    return ExecutionList(items=items, next_cursor=found.next_cursor)
+
+
+@router.get("/executions/{execution_id}", responses=problem_responses(ExecutionNotFoundError))
+async def get_execution(execution_id: ExecutionId, runtime: RuntimeDep) -> Execution:
+    async with runtime.database.transaction() as tx:
+        return Execution.of(await tx.executions.get(execution_id))

@@ -1,0 +1,59 @@
+"""The probes of Kubernetes: alive, ready, started."""
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Response
+
+from app.api.contract_route import ContractRoute
+from app.api.deps import RuntimeDep
+from app.api.views import View
+from app.errors import DatabaseUnavailableError
+from app.runtime import WARM_UP, Runtime
+
+router = APIRouter(tags=["probes"], route_class=ContractRoute)
+
+
+class Probe(View):
+    """What a probe found; `checks` says `ok` or what is wrong."""
+
+    status: Literal["ok", "unavailable"]
+    checks: dict[str, str]
+
+
+_UNAVAILABLE: dict[int | str, dict[str, Any]] = {
+    503: {"description": "Not now: `checks` says why.", "model": Probe}
+}
+
+
+@router.get("/livez")
+async def get_liveness() -> Probe:
+    """Answer while the event loop turns; nothing else is looked at."""
+    return Probe(status="ok", checks={"event_loop": "ok"})
+
+
+@router.get("/readyz", responses=_UNAVAILABLE)
+async def get_readiness(runtime: RuntimeDep, response: Response) -> Probe:
+    """Look at what a request needs: the database."""
+    return _answer(response, {"database": await _database(runtime)})
+
+
+@router.get("/startupz", responses=_UNAVAILABLE)
+async def get_startup(runtime: RuntimeDep, response: Response) -> Probe:
+    """Answer 200 once the schema has been checked and the adapters are warm."""
+    is_warm = runtime.background.is_done(WARM_UP)
+    return _answer(response, {"schema": "ok", "warm_up": "ok" if is_warm else "under way"})
+
+
+async def _database(runtime: Runtime) -> str:
+    try:
+        await runtime.database.ping()
+    except DatabaseUnavailableError as error:
+        return error.detail
+    return "ok"
+
+
+def _answer(response: Response, checks: dict[str, str]) -> Probe:
+    if all(found == "ok" for found in checks.values()):
+        return Probe(status="ok", checks=checks)
+    response.status_code = 503
+    return Probe(status="unavailable", checks=checks)

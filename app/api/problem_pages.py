@@ -1,0 +1,16 @@
+"""The pages behind the `type` of every problem."""
+
+from fastapi import APIRouter
+from starlette.responses import PlainTextResponse
+
+from app.api.contract_route import ContractRoute
+from app.api.problems import problem_page, problem_responses
+from app.errors import NotFoundError
+
+router = APIRouter(prefix="/problems", tags=["problems"], route_class=ContractRoute)
+
+
+@router.get("/{slug}", response_class=PlainTextResponse, responses=problem_responses(NotFoundError))
+async def get_problem_page(slug: str) -> PlainTextResponse:
+    """Explain a type of problem, in Markdown."""
+    return PlainTextResponse(problem_page(slug), media_type="text/markdown; charset=utf-8")

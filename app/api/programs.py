@@ -1,0 +1,162 @@
+"""The routes of programs."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response, status
+from pydantic import Field, StringConstraints
+
+from app.actions.program_registration import ProgramRegistrationInput
+from app.api.contract_route import ContractRoute
+from app.api.deps import PageDep, ProgramId, RuntimeDep
+from app.api.problems import problem_responses
+from app.api.views import Document, Instant, Name, RequestBody, Text, View
+from app.errors import (
+    InvalidRequestError,
+    InvalidTransitionError,
+    NameTakenError,
+    ProgramNotFoundError,
+    SignatureDeprecatedError,
+    SignatureNotFoundError,
+)
+from app.models import Program as ProgramRow
+from app.models.states import ProgramStatus
+from app.runtime import Runtime
+
+router = APIRouter(prefix="/v1/programs", tags=["programs"], route_class=ContractRoute)
+
+Days = Annotated[int, Field(ge=0, le=36_500, strict=True)]
+
+
+class Retention(RequestBody):
+    """Days to keep a program's executions, by status; 0 keeps them for ever."""
+
+    completed_days: Days | None = None
+    failed_days: Days | None = None
+    cancelled_days: Days | None = None
+
+
+class ProgramCreate(RequestBody):
+    """A program: a signature on a module, an adapter and a configuration."""
+
+    name: Name
+    signature_id: UUID
+    module: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")] = Field(
+        examples=["predict", "chain_of_thought"]
+    )
+    adapter: Name = Field(examples=["dspy"])
+    config: Document = Field(default_factory=dict, examples=[{"lm": "main", "temperature": 0}])
+    description: Text = ""
+    metadata: Document = Field(default_factory=dict)
+    retention: Retention | None = None
+    initialize: Annotated[bool, Field(strict=True)] = True
+
+    def as_input(self) -> ProgramRegistrationInput:
+        """Give the body as the action takes it."""
+        values = self.model_dump(exclude={"retention"})
+        retention = self.retention.model_dump() if self.retention is not None else None
+        return ProgramRegistrationInput(**values, retention=retention)
+
+
+class Program(View):
+    """What is executed."""
+
+    program_id: UUID = Field(validation_alias="id")
+    name: str
+    signature_id: UUID
+    module: str
+    adapter: str
+    config: Document
+    revision: int
+    status: ProgramStatus
+    error: str | None
+    prepared: bool = Field(
+        default=False, description="Whether its adapter holds it prepared for this process."
+    )
+    description: str
+    metadata: Document = Field(validation_alias="metadata_")
+    retention: Retention | None
+    execution_count: int
+    last_executed_at: Instant | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class ProgramList(View):
+    """One page of programs, newest first."""
+
+    items: list[Program]
+    next_cursor: str | None
+
+
+class ProgramRevision(View):
+    """What a program was at one time."""
+
+    revision: int
+    adapter: str
+    config: Document
+    state: Document | None
+    created_at: Instant
+
+
+class ProgramRevisionList(View):
+    """Every revision of a program, newest first."""
+
+    items: list[ProgramRevision]
+
+
+async def _view(runtime: Runtime, row: ProgramRow) -> Program:
+    prepared = await runtime.adapters.holds(row.adapter, row.id, row.revision)
+    return Program.model_validate(row).model_copy(update={"prepared": prepared})
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses=problem_responses(
+        SignatureNotFoundError, SignatureDeprecatedError, NameTakenError, InvalidRequestError
+    ),
+)
+async def create_program(body: ProgramCreate, runtime: RuntimeDep, response: Response) -> Program:
+    program = await runtime.register_program(body.as_input())
+    response.headers["Location"] = f"/v1/programs/{program.id}"
+    return await _view(runtime, program)
+
+
+@router.get("")
+async def list_programs(
+    runtime: RuntimeDep,
+    page: PageDep,
+    name: str | None = None,
+    status: Annotated[ProgramStatus | None, Query()] = None,
+    signature_id: UUID | None = None,
+) -> ProgramList:
+    async with runtime.database.transaction() as tx:
+        found = await tx.programs.list_page(
+            page, name=name, status=status, signature_id=signature_id
+        )
+    items = [await _view(runtime, row) for row in found.items]
+    return ProgramList(items=items, next_cursor=found.next_cursor)
+
+
+@router.get("/{program_id}", responses=problem_responses(ProgramNotFoundError))
+async def get_program(program_id: ProgramId, runtime: RuntimeDep) -> Program:
+    async with runtime.database.transaction() as tx:
+        program = await tx.programs.get(program_id)
+    return await _view(runtime, program)
+
+
+@router.post(
+    "/{program_id}/initialize",
+    responses=problem_responses(ProgramNotFoundError, InvalidTransitionError),
+)
+async def initialize_program(program_id: ProgramId, runtime: RuntimeDep) -> Program:
+    return await _view(runtime, await runtime.initialize_program(program_id))
+
+
+@router.get("/{program_id}/revisions", responses=problem_responses(ProgramNotFoundError))
+async def list_program_revisions(program_id: ProgramId, runtime: RuntimeDep) -> ProgramRevisionList:
+    async with runtime.database.transaction() as tx:
+        await tx.programs.get(program_id)
+        revisions = await tx.programs.list_revisions(program_id)
+    return ProgramRevisionList(items=[ProgramRevision.model_validate(row) for row in revisions])

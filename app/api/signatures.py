@@ -1,0 +1,132 @@
+"""The routes of signatures."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response, status
+from pydantic import Field, model_validator
+
+from app.actions.signature_registration import SignatureRegistrationInput
+from app.api.contract_route import ContractRoute
+from app.api.deps import PageDep, RuntimeDep, SignatureId
+from app.api.problems import problem_responses
+from app.api.views import Document, Instant, Name, RequestBody, Text, View
+from app.errors import InvalidSignatureError, SignatureNotFoundError
+from app.models import Signature as SignatureRow
+from app.models.states import SignatureStatus
+from app.stores.pages import Paged
+
+router = APIRouter(prefix="/v1/signatures", tags=["signatures"], route_class=ContractRoute)
+
+
+class SignatureField(RequestBody):
+    """One input or output."""
+
+    name: Text = Field(examples=["question"])
+    type: Text = Field(description="A type in the notation.", examples=["list[string]"])
+    constraints: Document = Field(default_factory=dict, examples=[{"max_length": 200}])
+    description: Text = ""
+    default: Any = Field(default=None, description="Makes the field optional for callers.")
+
+    def as_document(self) -> Document:
+        """Give the field as the signatures' core reads it: no default where none was sent."""
+        return self.model_dump(exclude_unset=True)
+
+
+Fields = Annotated[list[SignatureField], Field(max_length=1_000)]
+
+
+class SignatureCreate(RequestBody):
+    """A signature: fields, or the arrow notation in their place."""
+
+    name: Name
+    instructions: Text = Field(default="", examples=["Answer in one short sentence."])
+    description: Text = ""
+    inputs: Fields | None = None
+    outputs: Fields | None = None
+    notation: Text | None = Field(
+        default=None, examples=["question: str -> answer: constrained[string, max_length=200]"]
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "SignatureCreate":
+        has_fields = self.inputs is not None and self.outputs is not None
+        has_some_fields = self.inputs is not None or self.outputs is not None
+        if has_some_fields == (self.notation is not None) or has_some_fields != has_fields:
+            raise ValueError("give inputs and outputs, or notation")
+        return self
+
+    def as_input(self) -> SignatureRegistrationInput:
+        """Give the body as the action takes it."""
+        return SignatureRegistrationInput(
+            name=self.name,
+            instructions=self.instructions,
+            description=self.description,
+            inputs=[field.as_document() for field in self.inputs or ()],
+            outputs=[field.as_document() for field in self.outputs or ()],
+            notation=self.notation,
+        )
+
+
+class Signature(View):
+    """A named, versioned, typed contract."""
+
+    signature_id: UUID = Field(validation_alias="id")
+    name: str
+    version: int
+    status: SignatureStatus
+    instructions: str
+    description: str
+    inputs: list[Document]
+    outputs: list[Document]
+    notation: str
+    created_at: Instant
+    updated_at: Instant
+
+
+class SignatureList(View):
+    """One page of signatures, newest first."""
+
+    items: list[Signature]
+    next_cursor: str | None
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    response_model=Signature,
+    responses={
+        200: {"description": "A version of this name says the same already.", "model": Signature},
+        **problem_responses(InvalidSignatureError),
+    },
+)
+async def create_signature(
+    body: SignatureCreate, runtime: RuntimeDep, response: Response
+) -> SignatureRow:
+    report = await runtime.register_signature(body.as_input())
+    if report.is_new:
+        response.headers["Location"] = f"/v1/signatures/{report.signature.id}"
+    else:
+        response.status_code = status.HTTP_200_OK
+    return report.signature
+
+
+@router.get("", response_model=SignatureList)
+async def list_signatures(
+    runtime: RuntimeDep,
+    page: PageDep,
+    name: str | None = None,
+    status: Annotated[SignatureStatus | None, Query()] = None,
+) -> Paged[SignatureRow]:
+    async with runtime.database.transaction() as tx:
+        return await tx.signatures.list_page(page, name=name, status=status)
+
+
+@router.get(
+    "/{signature_id}",
+    response_model=Signature,
+    responses=problem_responses(SignatureNotFoundError),
+)
+async def get_signature(signature_id: SignatureId, runtime: RuntimeDep) -> SignatureRow:
+    async with runtime.database.transaction() as tx:
+        return await tx.signatures.get(signature_id)

@@ -1,0 +1,47 @@
+"""Settings that point at the local stack, while it runs."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from app.database import Database
+from app.local.language_model import LocalLanguageModel
+from app.local.postgres import LocalPostgres
+from app.settings import LMSettings, Settings
+
+DATABASE = "dspatch"
+LM = "local"
+
+
+def without_keys(settings: Settings) -> Settings:
+    """Give the settings of a server that asks for no keys."""
+    auth = settings.auth.model_copy(update={"mode": "none"})
+    return settings.model_copy(update={"auth": auth})
+
+
+@asynccontextmanager
+async def local_stack(settings: Settings, data_dir: Path) -> AsyncIterator[Settings]:
+    """Start the local PostgreSQL, migrated, and the local model where no other is set.
+
+    Gives the settings that use them. LocalStackError where something cannot start.
+    """
+    async with AsyncExitStack() as stack:
+        postgres = await stack.enter_async_context(LocalPostgres(data_dir))
+        await postgres.ensure_database(DATABASE)
+        url = SecretStr(postgres.url(DATABASE))
+        database = settings.database.model_copy(update={"url": url})
+        changes: dict[str, object] = {"database": database}
+        if not settings.lms and LocalLanguageModel.is_installed():
+            model = await stack.enter_async_context(LocalLanguageModel(data_dir))
+            changes["lms"] = {LM: _lm(model)}
+        local = settings.model_copy(update=changes)
+        await Database.migrate(local.database)
+        yield local
+
+
+def _lm(model: LocalLanguageModel) -> LMSettings:
+    return LMSettings(
+        model=f"openai/{model.MODEL_NAME}", api_base=model.base_url, params={"temperature": 0}
+    )

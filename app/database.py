@@ -1,0 +1,240 @@
+"""The database: its connections, the unit of work, the schema's revision."""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, func, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+
+from app.errors import DatabaseUnavailableError
+from app.policies.clock import Clock
+from app.settings import DatabaseSettings, SettingsError
+from app.stores.documents import dump_document, load_document
+from app.stores.executions import ExecutionStore
+from app.stores.partitions import PartitionStore
+from app.stores.programs import ProgramStore
+from app.stores.signatures import SignatureStore
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_ROOT = Path(__file__).parent.parent
+RETRY_AFTER_S = 1.0
+
+_MIGRATION_LOCK = 4_027_431_002
+
+# SQLSTATEs of a database that is away for now: connection exceptions, a login or a database that
+# it does not know, too many connections or no disk, an operator's intervention (shutdown, crash,
+# statement timeout), and a lock that does not come free.
+_AWAY = ("08", "28", "3D", "53", "57", "55P03")
+
+# What the address asks for, and the driver or the server does not know.
+_WRONG_ADDRESS = (
+    asyncpg.ClientConfigurationError,
+    asyncpg.UndefinedObjectError,
+    asyncpg.InvalidParameterValueError,
+    asyncpg.CantChangeRuntimeParamError,
+)
+
+
+class SchemaError(Exception):
+    """The schema is not the one that this program is written for."""
+
+
+class Transaction:
+    """One unit of work; its stores see each other's writes and end together."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    @cached_property
+    def signatures(self) -> SignatureStore:
+        """The rows of `signatures`."""
+        return SignatureStore(self._session)
+
+    @cached_property
+    def programs(self) -> ProgramStore:
+        """The rows of `programs` and `program_revisions`."""
+        return ProgramStore(self._session)
+
+    @cached_property
+    def executions(self) -> ExecutionStore:
+        """The rows of `executions`."""
+        return ExecutionStore(self._session)
+
+    @cached_property
+    def partitions(self) -> PartitionStore:
+        """The partitions of `executions`."""
+        return PartitionStore(self._session)
+
+
+class Database:
+    """A pool of connections to one database."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._begin = async_sessionmaker(engine, expire_on_commit=False).begin
+
+    @classmethod
+    def connect(cls, settings: DatabaseSettings) -> "Database":
+        """Make the pool; the first connection is opened when it is asked for."""
+        if not settings.url:
+            raise SettingsError("database.url: needed, unless --local brings a database of its own")
+        dsn = settings.url.get_secret_value().replace("postgresql+asyncpg://", "postgresql://", 1)
+        return cls(
+            create_async_engine(
+                "postgresql+asyncpg://",
+                async_creator=lambda: _open_connection(dsn, settings),
+                pool_size=settings.pool_size,
+                max_overflow=0,
+                pool_timeout=settings.pool_timeout_ms / 1_000,
+                pool_pre_ping=True,
+                json_serializer=dump_document,
+                json_deserializer=load_document,
+            )
+        )
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Begin a unit of work; it is committed at the end and rolled back on any exception.
+
+        Raises DatabaseUnavailableError where the database does not answer or no connection
+        comes free in time.
+        """
+        with _translated():
+            async with self._begin() as session:
+                yield Transaction(session)
+
+    async def clock_offset_s(self, clock: Clock) -> float:
+        """Measure how far the database's clock is ahead of this machine's, in seconds."""
+        async with self._connection() as connection:
+            before = clock.now()
+            theirs: datetime = (await connection.scalars(select(func.clock_timestamp()))).one()
+            middle = before + (clock.now() - before) / 2
+        return (theirs.astimezone(UTC) - middle).total_seconds()
+
+    async def ping(self) -> None:
+        """Make one round trip; DatabaseUnavailableError where there is no answer."""
+        async with self._connection() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def require_head(self) -> None:
+        """Raise SchemaError where the schema is not the one that this program is written for."""
+        found, wanted = await self.run_sync(_current_revision), _head_revision()
+        if found != wanted:
+            raise SchemaError(
+                f"The database's schema is at {found or 'nothing'}, this program needs {wanted}: "
+                "run `dspatch migrate`."
+            )
+
+    @classmethod
+    async def migrate(cls, settings: DatabaseSettings) -> None:
+        """Bring the schema of a database to the newest revision."""
+        database = cls.connect(settings)
+        try:
+            await database.run_sync(_upgrade)
+        finally:
+            await database.close()
+
+    async def run_sync(self, work: Callable[[Connection], T]) -> T:
+        """Run blocking work, such as Alembic's, on one connection, and commit it."""
+        async with self._connection() as connection:
+            result = await connection.run_sync(work)
+            await connection.commit()
+            return result
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        with _translated():
+            async with self._engine.connect() as connection:
+                yield connection
+
+
+async def _open_connection(dsn: str, settings: DatabaseSettings) -> "asyncpg.Connection[Any]":
+    """Open a connection; SettingsError where the address cannot be right."""
+    longest = str(settings.statement_timeout_ms)
+    timeouts = {
+        "statement_timeout": longest,
+        "lock_timeout": longest,  # holds where a migration lifts the other
+        "idle_in_transaction_session_timeout": longest,
+    }
+    seconds = settings.pool_timeout_ms / 1_000
+    try:
+        return await asyncpg.connect(dsn, timeout=seconds, server_settings=timeouts)
+    except _WRONG_ADDRESS as error:
+        raise SettingsError(f"database.url: {error}") from None
+    except (ValueError, IndexError):  # their words may hold a part of the password
+        raise SettingsError("database.url: not an address of PostgreSQL") from None
+
+
+def _head_revision() -> str | None:
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+
+
+def _current_revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _upgrade(connection: Connection) -> None:
+    """Upgrade; of several that try at once, one does it and the others find it done.
+
+    Waiting for each other and the work itself take as long as they take; only a table that
+    somebody else keeps locked is not waited for longer than a statement may.
+    """
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
+    connection.execute(text("SET LOCAL lock_timeout = 0"))
+    connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+    connection.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
+    command.upgrade(alembic_config(connection), "head")
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Tell Alembic where the migrations are, and to run them on `connection`."""
+    config = Config(_ROOT / "alembic.ini")
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Say DatabaseUnavailableError for every way in which a database can be away."""
+    try:
+        yield
+    except (OSError, PoolTimeoutError, asyncpg.InterfaceError) as error:
+        raise _unavailable(error) from error
+    except DBAPIError as error:
+        if error.connection_invalidated or _sqlstate(error).startswith(_AWAY):
+            raise _unavailable(error.orig) from error
+        raise
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def _unavailable(reason: BaseException | None) -> DatabaseUnavailableError:
+    logger.warning("the database is away: %s: %s", type(reason).__name__, reason)
+    return DatabaseUnavailableError("The database does not answer.", retry_after_s=RETRY_AFTER_S)

@@ -1,0 +1,223 @@
+"""The errors that clients can see; everything else that climbs out of an action is a bug.
+
+DspatchError
+├── RequestError                  what came is not what the contract asks for
+│   ├── MalformedBodyError        400
+│   ├── PayloadTooLargeError      413
+│   ├── UnsupportedMediaTypeError 415
+│   ├── InvalidRequestError       422
+│   ├── InvalidSignatureError     422
+│   └── InvalidInputsError        422
+├── NotFoundError                 404
+│   ├── SignatureNotFoundError
+│   ├── ProgramNotFoundError
+│   └── ExecutionNotFoundError
+├── ConflictError                 409
+│   ├── NameTakenError
+│   ├── ProgramNotReadyError
+│   ├── SignatureDeprecatedError
+│   └── InvalidTransitionError
+├── ExecutionError                the record stands, and says the same
+│   ├── ExecutionCancelledError   409
+│   ├── ExecutionFailedError      502
+│   ├── BackendUnavailableError   503
+│   └── ExecutionTimedOutError    504
+└── DatabaseUnavailableError      503
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+_PROBLEM_MEMBERS = frozenset({"type", "title", "status", "detail", "instance"})
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with a request: `path` is a JSON Pointer, `code` a stable word."""
+
+    path: str
+    code: str
+    message: str
+    expected: str | None = None
+    received: str | None = None
+
+    def under(self, prefix: str) -> "Fault":
+        """Give the same fault seen from further out: its path begins with `prefix`."""
+        return Fault(prefix + self.path, self.code, self.message, self.expected, self.received)
+
+    def as_document(self) -> dict[str, str]:
+        """Give the fault as problems and records hold it."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+class DspatchError(Exception):
+    """An error with a place in the HTTP contract; `members` extend the problem document."""
+
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Something went wrong"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        faults: Sequence[Fault] = (),
+        retry_after_s: float | None = None,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.faults = tuple(faults)
+        self.retry_after_s = retry_after_s
+        self.members = dict(members or {})
+        clash = _PROBLEM_MEMBERS & self.members.keys()
+        if clash:
+            raise ValueError(f"a problem's own members cannot be extended: {sorted(clash)}")
+
+    @classmethod
+    def slug(cls) -> str:
+        """Name the problem type after the class: `ProgramNotReadyError` is `program-not-ready`."""
+        words = re.findall(r"[A-Z][a-z]+", cls.__name__.removesuffix("Error"))
+        return "-".join(word.lower() for word in words)
+
+
+class RequestError(DspatchError):
+    """The request is not one that the contract describes."""
+
+
+class MalformedBodyError(RequestError):
+    """The body is not JSON in UTF-8. NaN and Infinity are no JSON."""
+
+    status = 400
+    title = "The body is not well-formed JSON"
+
+
+class PayloadTooLargeError(RequestError):
+    """The body is longer than the operator's limit; it was not read to its end."""
+
+    status = 413
+    title = "The body is too large"
+
+
+class UnsupportedMediaTypeError(RequestError):
+    """The body's media type is not one that this call takes."""
+
+    status = 415
+    title = "This media type is not supported"
+
+
+class InvalidRequestError(RequestError):
+    """Members, parameters or headers do not fit the contract; `errors` names each place."""
+
+    status = 422
+    title = "The request is not valid"
+
+
+class InvalidSignatureError(RequestError):
+    """The fields of the signature cannot be taken; `errors` names every fault at once."""
+
+    status = 422
+    title = "The signature is not valid"
+
+
+class InvalidInputsError(RequestError):
+    """The inputs do not fit the program's signature; nothing ran and nothing was recorded."""
+
+    status = 422
+    title = "The inputs are not valid"
+
+
+class NotFoundError(DspatchError):
+    """There is nothing at this address."""
+
+    status = 404
+    title = "Not found"
+
+
+class SignatureNotFoundError(NotFoundError):
+    """No signature has this id."""
+
+    title = "No such signature"
+
+
+class ProgramNotFoundError(NotFoundError):
+    """No program has this id."""
+
+    title = "No such program"
+
+
+class ExecutionNotFoundError(NotFoundError):
+    """No execution has this id."""
+
+    title = "No such execution"
+
+
+class ConflictError(DspatchError):
+    """The request is sound, but not in this state of things."""
+
+    status = 409
+    title = "Conflict"
+
+
+class NameTakenError(ConflictError):
+    """Another program that is not archived has this name."""
+
+    title = "The name is taken"
+
+
+class ProgramNotReadyError(ConflictError):
+    """The program cannot run: `program_status` says where it stands, `program_error` why."""
+
+    title = "The program is not ready"
+
+
+class SignatureDeprecatedError(ConflictError):
+    """A deprecated signature takes no new programs; those that stand on it run on."""
+
+    title = "The signature is deprecated"
+
+
+class InvalidTransitionError(ConflictError):
+    """The resource's status does not allow this move."""
+
+    title = "The status does not allow this"
+
+
+class ExecutionError(DspatchError):
+    """The execution was recorded and did not complete: see `execution_id` and `error`."""
+
+
+class ExecutionCancelledError(ExecutionError):
+    """The execution was cancelled before it ended."""
+
+    status = 409
+    title = "The execution was cancelled"
+
+
+class ExecutionFailedError(ExecutionError):
+    """The back-end refused or failed, or what it said does not fit the signature's outputs."""
+
+    status = 502
+    title = "The execution failed"
+
+
+class BackendUnavailableError(ExecutionError):
+    """No back-end could be reached, or all of them asked to wait: try again after `Retry-After`."""
+
+    status = 503
+    title = "The back-end is not available"
+
+
+class ExecutionTimedOutError(ExecutionError):
+    """No attempt answered within its timeout and the deadline of the whole."""
+
+    status = 504
+    title = "The execution timed out"
+
+
+class DatabaseUnavailableError(DspatchError):
+    """The database does not answer; nothing was accepted: try again after `Retry-After`."""
+
+    status = 503
+    title = "The database is not available"

@@ -1,0 +1,67 @@
+"""The application: routers, lifespan and problem handlers; nothing happens at import."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from app.api import executions, probes, problem_pages, programs, signatures
+from app.api.answer_headers import AnswerHeadersMiddleware
+from app.api.openapi import install_openapi
+from app.api.problems import install_problem_handlers
+from app.api.request_id import RequestIdMiddleware
+from app.api.responses import JSONResponse
+from app.runtime import Runtime, open_runtime
+from app.settings import Settings
+
+VERSION = "0.1.0"
+ROUTERS = (
+    signatures.router,
+    programs.router,
+    executions.router,
+    probes.router,
+    problem_pages.router,
+)
+TAGS = [
+    {"name": "signatures", "description": "Named, versioned, typed contracts of programs."},
+    {"name": "programs", "description": "Signatures on a module, an adapter, a configuration."},
+    {"name": "executions", "description": "Runs of programs, and their records."},
+    {"name": "probes", "description": "What Kubernetes asks."},
+    {"name": "problems", "description": "What the types of problems mean."},
+]
+
+
+def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
+    """Build the application; its lifespan opens a runtime where it is given none."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_runtime(settings) as app.state.runtime:
+            yield
+
+    app = FastAPI(
+        title="Dspatch",
+        version=VERSION,
+        description="The production runtime for DSPy programs.",
+        openapi_tags=TAGS,
+        lifespan=lifespan,
+        default_response_class=JSONResponse,
+        generate_unique_id_function=_operation_id,
+        strict_content_type=False,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.state.runtime = runtime
+    for router in ROUTERS:
+        app.include_router(router)
+    install_problem_handlers(app)
+    install_openapi(app)
+    app.add_middleware(AnswerHeadersMiddleware)
+    app.add_middleware(RequestIdMiddleware)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

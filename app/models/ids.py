@@ -1,0 +1,29 @@
+"""Ids: UUIDv7 on the database's clock, so that their order is that of time on every replica."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from uuid_utils import uuid7
+
+from app.policies.clock import Clock
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Ids:
+    """Makes ids; `offset_s` is how far the database's clock is ahead of this machine's."""
+
+    def __init__(self, clock: Clock, offset_s: float = 0.0) -> None:
+        self._clock = clock
+        self._offset = timedelta(seconds=offset_s)
+
+    def new(self) -> UUID:
+        """Make an id that no other process makes."""
+        now = self._clock.now() + self._offset
+        return UUID(int=uuid7(nanoseconds=(now - _EPOCH) // _MICROSECOND * 1_000).int)
+
+
+def first_id(milliseconds: int) -> UUID:
+    """Give the lowest id of a millisecond since 1970: every id made then or later is above it."""
+    return UUID(int=milliseconds << 80)

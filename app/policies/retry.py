@@ -1,0 +1,58 @@
+"""Which failures are tried again, how often, and after how long a wait."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+
+from app.policies.clock import Clock
+from app.policies.deadline import Deadline
+
+LONGEST_WAIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Exponential back-off with full jitter: before retry n, up to `delay_s` · 2ⁿ⁻¹ seconds.
+
+    `is_worth` picks the failures that are tried again; `asked_wait_s` tells how long a failure
+    asks to wait, which wins over the back-off. No wait is longer than a minute.
+    """
+
+    max_retries: int
+    delay_s: float
+    is_worth: Callable[[BaseException], bool]
+    asked_wait_s: Callable[[BaseException], float | None]
+
+    def attempts(self, deadline: Deadline, clock: Clock, random: Random) -> AsyncRetrying:
+        """Give the attempts; the last failure climbs where no retry is left or no time for it."""
+
+        def wait(state: RetryCallState) -> float:
+            asked = self.asked_wait_s(_failure(state))
+            if asked is not None:
+                return min(asked, LONGEST_WAIT_S)
+            return random.uniform(0, self._ceiling(state.attempt_number))
+
+        def stop(state: RetryCallState) -> bool:
+            return (
+                state.attempt_number > self.max_retries
+                or state.upcoming_sleep >= deadline.remaining_s
+            )
+
+        return AsyncRetrying(
+            retry=retry_if_exception(self.is_worth),
+            wait=wait,
+            stop=stop,
+            sleep=clock.sleep,
+            reraise=True,
+        )
+
+    def _ceiling(self, attempt: int) -> float:
+        return min(self.delay_s * 2.0 ** (attempt - 1), LONGEST_WAIT_S)
+
+
+def _failure(state: RetryCallState) -> BaseException:
+    if state.outcome is None or (failure := state.outcome.exception()) is None:
+        raise RuntimeError("only a failed attempt is waited after")
+    return failure

@@ -1,0 +1,97 @@
+"""The composition root: the graph of objects, built once, in order, and closed in reverse."""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+
+from app.actions.program_catalogue import ProgramCatalogue
+from app.actions.program_execution import ProgramExecution
+from app.actions.program_execution.records import ExecutionRecords
+from app.actions.program_initialization import ProgramInitialization
+from app.actions.program_registration import ProgramRegistration
+from app.actions.signature_registration import SignatureRegistration
+from app.adapters.registry import AdapterRegistry
+from app.background import Background, every
+from app.database import Database
+from app.models.ids import Ids
+from app.policies.clock import Clock, SystemClock
+from app.policies.shield import Shield
+from app.settings import Settings
+
+WEEKS_AHEAD = 4
+PARTITIONS_EVERY_S = 3_600.0
+WARM_UP = "warm up the adapters"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Everything that a route may ask for."""
+
+    settings: Settings
+    database: Database
+    adapters: AdapterRegistry
+    background: Background
+    register_signature: SignatureRegistration
+    register_program: ProgramRegistration
+    initialize_program: ProgramInitialization
+    execute_program: ProgramExecution
+
+
+@asynccontextmanager
+async def open_runtime(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    random: Random | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> AsyncIterator[Runtime]:
+    """Build the graph on a database whose schema is at head, and close it again.
+
+    Raises SettingsError, SchemaError and DatabaseUnavailableError.
+    """
+    clock, random = clock or SystemClock(), random or Random()  # noqa: S311 - jitter, not secrets
+    async with AsyncExitStack() as stack:
+        adapters = AdapterRegistry.from_settings(
+            settings.adapters, settings.lms, environment, clock
+        )
+        stack.push_async_callback(adapters.cleanup)
+        database = Database.connect(settings.database)
+        stack.push_async_callback(database.close)
+        await database.require_head()
+        await _make_partitions(database)
+        background = Background(clock, random)
+        stack.push_async_callback(background.close)
+        _start_tasks(background, database, adapters, clock)
+        shield = Shield()
+        stack.push_async_callback(shield.drained)
+        ids = Ids(clock, await database.clock_offset_s(clock))
+        catalogue = ProgramCatalogue()
+        initialize_program = ProgramInitialization(database, catalogue, adapters, shield)
+        records = ExecutionRecords(database, ids, shield)
+        yield Runtime(
+            settings=settings,
+            database=database,
+            adapters=adapters,
+            background=background,
+            register_signature=SignatureRegistration(database, ids),
+            register_program=ProgramRegistration(database, ids, adapters, initialize_program),
+            initialize_program=initialize_program,
+            execute_program=ProgramExecution(database, catalogue, adapters, records, clock, random),
+        )
+
+
+def _start_tasks(
+    background: Background, database: Database, adapters: AdapterRegistry, clock: Clock
+) -> None:
+    async def make_partitions() -> None:
+        await _make_partitions(database)
+
+    background.start(WARM_UP, adapters.warm_up)
+    background.start("make partitions", every(PARTITIONS_EVERY_S, make_partitions, clock))
+
+
+async def _make_partitions(database: Database) -> None:
+    async with database.transaction() as tx:
+        await tx.partitions.ensure(WEEKS_AHEAD)

@@ -1,0 +1,240 @@
+"""The operator's settings: one frozen tree out of `dspatch.toml` and `DSPATCH_*` variables."""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic_settings
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from typing_extensions import override
+
+PREFIX = "DSPATCH_"
+
+# What Kubernetes puts into every pod for a Service whose name begins with `dspatch`.
+_KUBERNETES_SERVICE = re.compile(
+    r"_SERVICE_HOST$|_SERVICE_PORT(_.+)?$|_PORT$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$"
+)
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message names each wrong one in a line of its own."""
+
+
+class Group(BaseModel):
+    """A table of the settings file: frozen, and closed to names that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DatabaseSettings(Group):
+    """Where the records are kept."""
+
+    url: SecretStr | None = Field(
+        default=None,
+        description="PostgreSQL address: postgresql://user:password@host:port/name?sslmode=require",
+    )
+    pool_size: int = Field(default=10, ge=1, le=1_000, description="Connections of one process.")
+    pool_timeout_ms: int = Field(
+        default=2_000,
+        ge=1,
+        le=86_400_000,
+        description="How long a request waits for a connection before 503.",
+    )
+    statement_timeout_ms: int = Field(
+        default=10_000, ge=1, le=86_400_000, description="The longest that one statement may take."
+    )
+
+
+class AuthSettings(Group):
+    """Who may call."""
+
+    mode: Literal["keys", "none"] = Field(
+        default="keys", description='"keys", or "none": loopback only, unless allow_open is true.'
+    )
+    allow_open: bool = Field(
+        default=False, description="Serve without keys beyond loopback: everybody may call."
+    )
+
+
+class ServerSettings(Group):
+    """The life of a serving process."""
+
+    grace_ms: int = Field(
+        default=30_000, ge=0, description="How long running requests may go on after SIGTERM."
+    )
+
+
+class LMSettings(Group):
+    """A language model that programs ask for by name; its key never leaves the settings."""
+
+    model: str = Field(min_length=1, description="provider/model, as DSPy writes it.")
+    api_base: str | None = Field(
+        default=None, description="Address of an OpenAI-compatible server, ending in /v1."
+    )
+    api_key: SecretStr | None = Field(default=None, description="The key itself.")
+    api_key_env: str | None = Field(default=None, description="A variable that holds the key.")
+    api_key_file: Path | None = Field(default=None, description="A file that holds the key.")
+    max_concurrency: int = Field(
+        default=64, ge=1, le=10_000, description="Calls of this process in flight at once."
+    )
+    timeout_ms: int = Field(
+        default=600_000, ge=1, description="The longest that one call may take, whoever asks."
+    )
+    params: dict[str, Any] = Field(
+        default_factory=dict,
+        repr=False,
+        description="Parameters of every call: temperature, max_tokens …",
+    )
+
+    @model_validator(mode="after")
+    def _at_most_one_key(self) -> "LMSettings":
+        given = [self.api_key, self.api_key_env, self.api_key_file]
+        if sum(source is not None for source in given) > 1:
+            raise ValueError("give one of api_key, api_key_env and api_key_file")
+        return self
+
+    def key(self, environment: Mapping[str, str]) -> str | None:
+        """Find the key where the settings say it is; SettingsError where it is not there."""
+        if self.api_key is not None:
+            return self.api_key.get_secret_value()
+        if self.api_key_env is not None:
+            if self.api_key_env not in environment:
+                raise SettingsError(f"the variable {self.api_key_env} is not set")
+            return environment[self.api_key_env]
+        if self.api_key_file is not None:
+            try:
+                return self.api_key_file.read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise SettingsError(f"cannot read {self.api_key_file}: {error.strerror}") from None
+            except ValueError:
+                raise SettingsError(f"{self.api_key_file} is not text in UTF-8") from None
+        return None
+
+
+class AdapterSettings(Group):
+    """A named adapter: its kind, and what that kind takes."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    kind: str = Field(min_length=1, description="mock, dspy, or the kind of an installed package.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What stands beside `kind`; the adapter itself refuses what it does not know."""
+        return dict(self.model_extra or {})
+
+    @override
+    def __repr_args__(self) -> Iterator[tuple[str, str]]:
+        """Show the kind alone: whatever a kind takes may be a secret."""
+        yield "kind", self.kind
+
+
+class LoggingSettings(Group):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severe message that is written."
+    )
+    format: Literal["json", "text"] = Field(
+        default="json", description="One JSON object a line, or text for people."
+    )
+
+
+class LimitsSettings(Group):
+    """What one request may ask for."""
+
+    json_bytes: int = Field(default=8_388_608, ge=1, description="The longest JSON body.")
+    depth: int = Field(default=64, ge=1, le=64, description="The deepest nesting of a JSON body.")
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set, by group."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    database: DatabaseSettings = DatabaseSettings()
+    server: ServerSettings = ServerSettings()
+    auth: AuthSettings = AuthSettings()
+    lms: dict[str, LMSettings] = Field(default_factory=dict, description="Models by name.")
+    adapters: dict[str, AdapterSettings] = Field(
+        default_factory=dict, description="Adapters by name; mock and dspy exist unnamed."
+    )
+    logging: LoggingSettings = LoggingSettings()
+    limits: LimitsSettings = LimitsSettings()
+
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+
+def load_settings(config: Path | None = None) -> Settings:
+    """Read the file, if any, under the environment; SettingsError names what is wrong."""
+    content = _read(config) if config is not None else {}
+    # BaseSettings would take some names, such as `_env_file`, for its own arguments.
+    unknown = sorted(content.keys() - Settings.model_fields.keys())
+    if unknown:
+        raise _no_such(unknown)
+    try:
+        settings = Settings(**content)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_lines(error))) from None
+    except pydantic_settings.SettingsError as error:
+        raise SettingsError(str(error)) from None
+    unknown = sorted(_unknown_variables(settings))
+    if unknown:
+        raise _no_such(unknown)
+    return settings
+
+
+def _no_such(names: Iterable[str]) -> SettingsError:
+    return SettingsError("\n".join(f"{name}: no such setting" for name in names))
+
+
+def _read(config: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(config.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"cannot read {config}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{config} is not TOML: {error}") from None
+
+
+def _lines(error: ValidationError) -> Iterator[str]:
+    """Say each fault without its value, which may be a secret."""
+    for fault in error.errors(include_input=False, include_url=False):
+        place = ".".join(str(part) for part in fault["loc"])
+        yield (
+            f"{place}: no such setting"
+            if fault["type"] == "extra_forbidden"
+            else f"{place}: {fault['msg'].removeprefix('Value error, ')}"
+        )
+
+
+def _unknown_variables(settings: Settings) -> Iterator[str]:
+    named_by_settings = [
+        *(lm.api_key_env for lm in settings.lms.values()),
+        *(adapter.options.get("api_key_env") for adapter in settings.adapters.values()),
+    ]
+    for name in os.environ:
+        group = name.lower().removeprefix(PREFIX.lower()).split("__")[0]
+        if (
+            name.upper().startswith(PREFIX)  # pydantic reads small letters, too
+            and group not in Settings.model_fields
+            and name not in named_by_settings
+            and not _KUBERNETES_SERVICE.search(name)
+        ):
+            yield name

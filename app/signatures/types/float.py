@@ -1,0 +1,74 @@
+"""Numbers."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import Any, ClassVar
+
+from pydantic_core import CoreSchema, core_schema
+from typing_extensions import override
+
+from app.signatures.constraints import COUNT, NUMBER
+from app.signatures.types.base import FieldType
+
+
+class FloatType(FieldType):
+    """A finite number; a numeric text converts. It is rounded before its bounds are checked."""
+
+    name = "float"
+    allowed: ClassVar = {"min": NUMBER, "max": NUMBER, "precision": COUNT}
+
+    @override
+    def core_schema(self) -> CoreSchema:
+        bounded = core_schema.float_schema(
+            ge=self.constraints.get("min"), le=self.constraints.get("max"), allow_inf_nan=False
+        )
+        if "precision" not in self.constraints:
+            return bounded
+        # Python's round is exact and takes the even neighbour of a tie.
+        rounded: Callable[[float], float] = partial(round, ndigits=self.constraints["precision"])
+        number = core_schema.float_schema(allow_inf_nan=False)
+        return core_schema.chain_schema(
+            [core_schema.no_info_after_validator_function(rounded, number), bounded]
+        )
+
+    @override
+    def convert(self, value: Any) -> Any:
+        match value:
+            case bool():
+                return value
+            case int() | str():
+                return _as_float(value)
+            case _:
+                return value
+
+    @override
+    def annotation(self) -> Any:
+        return float
+
+    @override
+    def sample(self, random: Random) -> float:
+        return number_sample(random, self.constraints.get("min"), self.constraints.get("max"))
+
+
+def number_sample(random: Random, low: float | None, high: float | None) -> float:
+    """Make a number within the bounds, with two decimals where one of them fits."""
+    if low is None:
+        low = 0.0 if high is None else min(0.0, high)
+    if high is None:
+        high = low + 1
+    drawn = low + (high - low) * random.random()
+    short = round(drawn, 2)
+    return short if low <= short <= high else low
+
+
+def _as_float(value: int | str) -> Any:
+    if isinstance(value, str) and ("_" in value or not value.isascii() or value != value.strip()):
+        return value  # Python's own spellings, which are no numeric texts elsewhere
+    try:
+        return float(value)
+    except ValueError:
+        return value
+    except OverflowError:
+        return math.inf  # refused for not being finite, as the text "1e999" is

@@ -1,0 +1,45 @@
+"""Templates of prompts."""
+
+from random import Random
+from string import Formatter
+from typing import Any, ClassVar
+
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from typing_extensions import override
+
+from app.signatures.constraints import COUNT, NAMES
+from app.signatures.types.base import FieldType, text_schema
+from app.signatures.types.string import text_sample
+
+
+class PromptTemplateType(FieldType):
+    """Text with `{variables}` as in Python's `str.format`; `{{` and `}}` are plain braces."""
+
+    name = "prompt_template"
+    allowed: ClassVar = {"required_variables": NAMES, "max_length": COUNT}
+
+    @override
+    def core_schema(self) -> CoreSchema:
+        schema = text_schema(max_length=self.constraints.get("max_length"))
+        return core_schema.no_info_after_validator_function(self._check, schema)
+
+    def _check(self, text: str) -> str:
+        try:
+            found = {name for _, name, _, _ in Formatter().parse(text)}
+        except ValueError:
+            raise PydanticCustomError("template", "text whose braces pair") from None
+        required = self.constraints.get("required_variables", ())
+        if missing := [name for name in required if name not in found]:
+            context = {"names": ", ".join(missing)}
+            raise PydanticCustomError("missing_variables", "text with variables {names}", context)
+        return text
+
+    @override
+    def annotation(self) -> Any:
+        return str
+
+    @override
+    def sample(self, random: Random) -> str:
+        variables = self.constraints.get("required_variables", ())
+        text = "".join(f"{{{name}}}" for name in variables)
+        return text or text_sample(random, max_length=self.constraints.get("max_length"))

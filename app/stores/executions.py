@@ -1,0 +1,90 @@
+"""The rows of `executions`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from pydantic import AwareDatetime
+from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.errors import ExecutionNotFoundError
+from app.models import Execution
+from app.models.states import ExecutionStatus, Outcome, execution_origins
+from app.stores.pages import Page, Paged, on_page, paged
+
+_TABLE = Execution.__table__
+
+
+@dataclass(frozen=True)
+class ExecutionFilter:
+    """Which executions a list is about; None asks for all."""
+
+    program_id: UUID | None = None
+    status: ExecutionStatus | None = None
+    outcome: Outcome | None = None
+    batch_id: UUID | None = None
+    error_type: str | None = None
+    created_after: AwareDatetime | None = None
+    created_before: AwareDatetime | None = None
+
+    def narrow(self, query: Select[Any]) -> Select[Any]:
+        """Add the conditions to a query."""
+        for name in ("program_id", "status", "outcome", "batch_id"):
+            wanted = getattr(self, name)
+            if wanted is not None:
+                query = query.where(_TABLE.c[name] == wanted)
+        if self.error_type is not None:
+            query = query.where(_TABLE.c.error["type"].astext == self.error_type)
+        if self.created_after is not None:
+            query = query.where(_TABLE.c.created_at > self.created_after)
+        if self.created_before is not None:
+            query = query.where(_TABLE.c.created_at < self.created_before)
+        return query
+
+
+class ExecutionStore:
+    """Reads and writes lifecycle records within one transaction."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def get(self, execution_id: UUID) -> Execution:
+        """Find a record; ExecutionNotFoundError where there is none."""
+        found = await self._session.get(Execution, execution_id)
+        if found is None:
+            raise ExecutionNotFoundError(f"There is no execution {execution_id}.")
+        return found
+
+    async def add_running(self, values: Mapping[str, Any]) -> UUID:
+        """Add a record that is running from now on; give its id."""
+        statement = (
+            insert(Execution)
+            .values(
+                **values,
+                status=ExecutionStatus.RUNNING,
+                attempts=[],
+                created_at=func.now(),
+                started_at=func.now(),
+            )
+            .returning(Execution.id)
+        )
+        return (await self._session.scalars(statement)).one()
+
+    async def finish(self, execution_id: UUID, values: Mapping[str, Any]) -> Execution | None:
+        """End a record; None where it had ended already, and nothing is written then."""
+        origins = execution_origins(values["status"])
+        statement = (
+            update(Execution)
+            .where(Execution.id == execution_id, Execution.status.in_(origins))
+            .values(**values, finished_at=func.now())
+            .returning(Execution)
+            .execution_options(populate_existing=True)
+        )
+        return (await self._session.scalars(statement)).one_or_none()
+
+    async def list_page(self, page: Page, wanted: ExecutionFilter) -> Paged[Execution]:
+        """List records, newest first."""
+        query = on_page(wanted.narrow(select(Execution)), _TABLE.c.id, page)
+        return paged((await self._session.scalars(query)).all(), page)

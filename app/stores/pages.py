@@ -1,0 +1,65 @@
+"""Keyset pages: newest first, each page as cheap as the first."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select
+
+from app.errors import Fault, InvalidRequestError
+
+
+class Identified(Protocol):
+    """Anything with an id."""
+
+    id: Any
+
+
+T = TypeVar("T", bound=Identified)
+
+
+@dataclass(frozen=True)
+class Page:
+    """How much of a list is asked for: at most `limit` rows, those older than `cursor`."""
+
+    limit: int = 50
+    cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class Paged(Generic[T]):
+    """One page of a list; `next_cursor` is None on the last."""
+
+    items: Sequence[T]
+    next_cursor: str | None
+
+
+def on_page(query: Select[Any], key: ColumnElement[UUID], page: Page) -> Select[Any]:
+    """Cut a query to one page and the row that tells whether another follows."""
+    if page.cursor is not None:
+        query = query.where(key < _decode(page.cursor))
+    return query.order_by(key.desc()).limit(page.limit + 1)
+
+
+def paged(rows: Sequence[T], page: Page) -> Paged[T]:
+    """Make the page out of what `on_page` selected."""
+    items = rows[: page.limit]
+    return Paged(items, _encode(items[-1].id) if len(rows) > page.limit else None)
+
+
+def _encode(last: UUID) -> str:
+    return base64.urlsafe_b64encode(last.bytes).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> UUID:
+    try:
+        last = UUID(bytes=base64.urlsafe_b64decode(cursor + "=="))
+    except ValueError:
+        last = None
+    # Base64 is read leniently: only what we would write is one of ours.
+    if last is None or _encode(last) != cursor:
+        fault = Fault("/query/cursor", "cursor", "cursor is not one that a list gave")
+        raise InvalidRequestError("The cursor is not valid.", faults=[fault])
+    return last

@@ -1,0 +1,43 @@
+"""The partitions of `executions`: made ahead of the weeks that they hold."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models.weeks import Week
+
+_LOCK = 4_027_431_001
+_EXISTING = text(
+    "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'executions'::regclass"
+)
+
+
+class PartitionStore:
+    """Makes partitions within one transaction."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def ensure(self, weeks_ahead: int) -> Sequence[str]:
+        """Make the partitions of this week and of `weeks_ahead` more; name those that were new."""
+        await self._session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+        existing = set((await self._session.scalars(_EXISTING)).all())
+        this_week = Week.of((await self._session.scalars(select(func.now()))).one())
+        missing = [
+            week for week in this_week.and_following(weeks_ahead) if week.partition not in existing
+        ]
+        for week in missing:
+            await self._add(week)
+        return [week.partition for week in missing]
+
+    async def _add(self, week: Week) -> None:
+        """CREATE … PARTITION OF would lock the parent against reads; LIKE and ATTACH do not."""
+        low, high = week.bounds
+        create = f"CREATE TABLE {week.partition} (LIKE executions INCLUDING ALL)"
+        attach = (
+            f"ALTER TABLE executions ATTACH PARTITION {week.partition}"
+            f" FOR VALUES FROM ('{low}') TO ('{high}')"
+        )
+        await self._session.execute(text(create))
+        await self._session.execute(text(attach))

@@ -1,0 +1,156 @@
+"""What the suite needs of each kind of adapter: a way to say how its back-end behaves."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from typing_extensions import override
+
+from app.adapters.base import Adapter
+from app.adapters.dspy import DspyAdapter
+from app.adapters.errors import ErrorType
+from app.adapters.mock import MockAdapter
+from app.adapters.setup import AdapterSetup
+from app.settings import LMSettings
+from tests.support import model_server
+from tests.support.model_server import ModelServer
+
+ALL_ERRORS = (
+    ErrorType.TIMEOUT,
+    ErrorType.CONNECTION_FAILED,
+    ErrorType.BACKEND_ERROR,
+    ErrorType.RATE_LIMITED,
+    ErrorType.OVERLOADED,
+    ErrorType.AUTHENTICATION,
+    ErrorType.INVALID_REQUEST,
+    ErrorType.CONTEXT_WINDOW_EXCEEDED,
+    ErrorType.OUTPUT_INVALID,
+)
+"""What a back-end can do wrong; every adapter has to be able to say it."""
+
+
+class Harness(ABC):
+    """An adapter, and the behaviour of its back-end as the config of a program."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self.adapter = adapter
+
+    def answering(self) -> Mapping[str, Any]:
+        """Give the config of a program that answers by itself."""
+        return {}
+
+    @abstractmethod
+    def saying(self, outputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Give the config of a program that answers with these outputs, once."""
+
+    @abstractmethod
+    def failing(self, error_type: ErrorType) -> Mapping[str, Any]:
+        """Give the config of a program that fails so, once; rate limits ask for 7 seconds."""
+
+    @abstractmethod
+    def hanging(self) -> Mapping[str, Any]:
+        """Give the config of a program that does not answer."""
+
+    @abstractmethod
+    def is_hanging(self) -> bool:
+        """Say whether a call of a program that does not answer has reached the back-end."""
+
+    @abstractmethod
+    def unhealthy(self) -> None:
+        """Make the back-end unable to run programs."""
+
+
+class MockHarness(Harness):
+    """A mock is told by the program."""
+
+    adapter: MockAdapter
+
+    @override
+    def saying(self, outputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"mock": {"outputs": dict(outputs)}}
+
+    @override
+    def failing(self, error_type: ErrorType) -> Mapping[str, Any]:
+        retry_after = 7 if error_type is ErrorType.RATE_LIMITED else None
+        return {"mock": {"error": {"type": error_type.value, "retry_after": retry_after}}}
+
+    @override
+    def hanging(self) -> Mapping[str, Any]:
+        return {"mock": {"latency_ms": 3_600_000}}
+
+    @override
+    def is_hanging(self) -> bool:
+        return self.adapter._counter.in_flight > 0
+
+    @override
+    def unhealthy(self) -> None:
+        setup = AdapterSetup("mock", {"health_error": "the script says so"})
+        self.adapter = MockAdapter(setup)
+
+
+class DspyHarness(Harness):
+    """DSPy runs against a model server that is told."""
+
+    def __init__(self, adapter: Adapter, server: ModelServer) -> None:
+        super().__init__(adapter)
+        self.server = server
+
+    @override
+    def saying(self, outputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.server.script(model_server.outputs(**outputs))
+        return {}
+
+    @override
+    def failing(self, error_type: ErrorType) -> Mapping[str, Any]:
+        self.server.script(FAILURES[error_type])
+        return {}
+
+    @override
+    def hanging(self) -> Mapping[str, Any]:
+        self.server.script(model_server.hang())
+        return {}
+
+    @override
+    def is_hanging(self) -> bool:
+        return bool(self.server.completions)
+
+    @override
+    def unhealthy(self) -> None:
+        self.server.list_models(model_server.status(500))
+
+
+FAILURES: Mapping[ErrorType, model_server.Answer] = {
+    ErrorType.TIMEOUT: model_server.status(408),
+    ErrorType.CONNECTION_FAILED: model_server.reset(),
+    ErrorType.BACKEND_ERROR: model_server.html(500),
+    ErrorType.RATE_LIMITED: model_server.status(429, headers={"Retry-After": "7"}),
+    ErrorType.OVERLOADED: model_server.status(503),
+    ErrorType.AUTHENTICATION: model_server.status(401),
+    ErrorType.INVALID_REQUEST: model_server.status(400),
+    ErrorType.CONTEXT_WINDOW_EXCEEDED: model_server.status(
+        400, {"error": {"code": "context_length_exceeded", "message": "too long"}}
+    ),
+    ErrorType.OUTPUT_INVALID: model_server.completion("I would rather not."),
+}
+
+
+@asynccontextmanager
+async def _mock() -> AsyncIterator[Harness]:
+    yield MockHarness(MockAdapter(AdapterSetup("mock")))
+
+
+@asynccontextmanager
+async def _dspy() -> AsyncIterator[Harness]:
+    async with ModelServer() as server:
+        lm = LMSettings(model="openai/small", api_base=server.base_url)
+        adapter = DspyAdapter(AdapterSetup("dspy", lms={"main": lm}))
+        yield DspyHarness(adapter, server)
+        await adapter.cleanup()
+
+
+HARNESSES: Mapping[str, Callable[[], AbstractAsyncContextManager[Harness]]] = {
+    "mock": _mock,
+    "dspy": _dspy,
+}
+"""One for each kind of the registry."""

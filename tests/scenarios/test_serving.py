@@ -1,0 +1,173 @@
+"""The life of a serving process: its start, its refusals, its end."""
+
+import asyncio
+import signal
+import socket
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import pytest
+
+from app.database import Database
+from app.local.postgres import LocalPostgres
+from tests.support.server import run_dspatch, serving
+
+MOCK = {"module": "predict", "adapter": "mock"}
+
+
+@pytest.fixture
+def environment(database_url: str, database: Database) -> dict[str, str]:  # noqa: ARG001 - emptied after us
+    """Variables of a server on this worker's database, without keys."""
+    return {"DSPATCH_DATABASE__URL": database_url, "DSPATCH_AUTH__MODE": "none"}
+
+
+async def _slow_program(client: httpx.AsyncClient, latency_ms: int) -> str:
+    signature = await client.post("/v1/signatures", json={"name": "a", "notation": "a -> b"})
+    program = await client.post(
+        "/v1/programs",
+        json={
+            "name": "slow",
+            "signature_id": signature.json()["signature_id"],
+            "config": {"mock": {"latency_ms": latency_ms}},
+            **MOCK,
+        },
+    )
+    return f"/v1/programs/{program.json()['program_id']}/executions"
+
+
+async def _running(client: httpx.AsyncClient) -> str:
+    """Wait until an execution runs and give its id."""
+    while True:
+        found = (await client.get("/v1/executions", params={"status": "running"})).json()["items"]
+        if found:
+            return str(found[0]["execution_id"])
+
+
+async def test_sigterm_lets_running_executions_finish(environment: dict[str, str]) -> None:
+    """What runs when SIGTERM comes is answered, and the server exits with 0."""
+    async with (
+        serving(environment=environment) as server,
+        httpx.AsyncClient(base_url=server.base_url, timeout=30) as client,
+    ):
+        path = await _slow_program(client, 1_500)
+        answering = asyncio.create_task(client.post(path, json={"inputs": {"a": "x"}}))
+        await _running(client)
+        assert await server.stop(signal.SIGTERM) == 0
+        assert (await answering).json()["status"] == "completed"
+
+
+async def test_past_the_grace_what_runs_is_cancelled_and_recorded(
+    environment: dict[str, str], database: Database
+) -> None:
+    """An execution longer than the grace ends `cancelled` in its record, never `running`."""
+    grace = {"DSPATCH_SERVER__GRACE_MS": "1000"}
+    async with (
+        serving(environment=environment | grace) as server,
+        httpx.AsyncClient(base_url=server.base_url, timeout=30) as client,
+    ):
+        path = await _slow_program(client, 60_000)
+        answering = asyncio.create_task(client.post(path, json={"inputs": {"a": "x"}}))
+        execution_id = await _running(client)
+        assert await server.stop(signal.SIGTERM) == 0
+        assert (await answering).is_error
+    async with database.transaction() as tx:
+        record = await tx.executions.get(UUID(execution_id))
+    assert (record.status, record.outcome) == ("cancelled", "cancelled")
+
+
+async def test_a_client_that_goes_away_cancels_its_execution(
+    environment: dict[str, str],
+) -> None:
+    """A closed connection ends the execution as `cancelled`, on a real socket."""
+    async with (
+        serving(environment=environment) as server,
+        httpx.AsyncClient(base_url=server.base_url, timeout=30) as client,
+    ):
+        path = await _slow_program(client, 60_000)
+        async with httpx.AsyncClient(base_url=server.base_url, timeout=30) as leaving:
+            answering = asyncio.create_task(leaving.post(path, json={"inputs": {"a": "x"}}))
+            execution_id = await _running(client)
+            answering.cancel()
+        record: dict[str, str] = {"status": "running"}
+        while record["status"] == "running":
+            record = (await client.get(f"/v1/executions/{execution_id}")).json()
+        assert record["status"] == "cancelled"
+
+
+async def test_two_servers_share_one_data_directory(tmp_path: Path) -> None:
+    """The second server works on the first one's records, and goes on when the first has ended."""
+    elsewhere = tmp_path / "dspatch.toml"
+    elsewhere.write_text('[lms.main]\nmodel = "openai/x"\napi_base = "http://127.0.0.1:9/v1"\n')
+    local = ("--local", "--data-dir", str(tmp_path / "data"), "--config", str(elsewhere))
+    async with serving(*local) as first, serving(*local) as second:
+        async with httpx.AsyncClient(base_url=first.base_url) as client:
+            await client.post("/v1/signatures", json={"name": "shared", "notation": "a -> b"})
+        assert await first.stop() == 0
+        async with httpx.AsyncClient(base_url=second.base_url) as client:
+            names = [item["name"] for item in (await client.get("/v1/signatures")).json()["items"]]
+    assert names == ["shared"]
+
+
+async def test_a_taken_port_is_a_sentence(tmp_path: Path) -> None:
+    """Nothing is started, and the port is named, where another program listens."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        code, _, err = await run_dspatch(
+            "serve", "--local", "--data-dir", str(tmp_path / "data"), "--port", port
+        )
+    assert (code, err.count("\n")) == (1, 1)
+    assert f"Cannot listen on 127.0.0.1 port {port}: Address already in use." in err
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code", "sentence"),
+    [
+        (["--host", "0.0.0.0", "--local"], {}, 1, "everybody who reaches 0.0.0.0 could call"),  # noqa: S104
+        (["--host", "dspatch.example", "--local"], {}, 1, "everybody who reaches dspatch.example"),
+        ([], {}, 1, "Keys are not there yet"),
+        ([], {"DSPATCH_AUTH__MODE": "none"}, 2, "database.url: needed"),
+        (["--config", "nowhere.toml"], {}, 2, "cannot read nowhere.toml: No such file"),
+        ([], {"DSPATCH_DATABASE__POOL_SIZE": "0"}, 2, "database.pool_size: "),
+        (["--port", "70000"], {}, 2, "less than or equal to 65535"),
+    ],
+)
+async def test_a_start_that_cannot_be_is_refused_in_a_sentence(
+    arguments: list[str],
+    environment: dict[str, str],
+    code: int,
+    sentence: str,
+    tmp_path: Path,
+) -> None:
+    """Each refusal names what to change, and no trace is shown."""
+    data_dir = str(tmp_path / "data")
+    found, _, err = await run_dspatch(
+        "serve", "--data-dir", data_dir, *arguments, environment=environment
+    )
+    assert found == code
+    assert sentence in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "data").exists()
+
+
+async def test_a_schema_that_is_not_at_head_is_refused_until_migrated(
+    postgres: LocalPostgres, worker_id: str
+) -> None:
+    """`serve` names `dspatch migrate`; after it, the server starts on a database of one's own."""
+    await postgres.ensure_database(f"empty_{worker_id}")
+    environment = {
+        "DSPATCH_DATABASE__URL": postgres.url(f"empty_{worker_id}"),
+        "DSPATCH_AUTH__MODE": "none",
+        "DSPATCH_LOGGING__FORMAT": "text",
+    }
+    code, _, err = await run_dspatch("serve", "--port", "0", environment=environment)
+    assert code == 1
+    assert "run `dspatch migrate`" in err
+    code, out, _ = await run_dspatch("migrate", environment=environment)
+    assert (code, out) == (0, "The schema is at head.\n")
+    async with (
+        serving(environment=environment) as server,
+        httpx.AsyncClient(base_url=server.base_url) as client,
+    ):
+        assert (await client.get("/readyz")).status_code == 200

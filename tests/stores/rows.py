@@ -1,0 +1,85 @@
+"""Rows with defaults, for tests that care for one column of them."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+from app.database import Transaction
+from app.models import Execution, Program, Signature
+from app.models.ids import Ids, first_id
+from app.models.states import ExecutionStatus, Outcome
+from app.policies.clock import SystemClock
+
+IDS = Ids(SystemClock())
+_numbers = count()
+
+
+def rising_ids() -> Iterator[UUID]:
+    """Give ids of this very week, one greater than the other."""
+    now = int(datetime.now(UTC).timestamp() * 1_000)
+    return (UUID(int=first_id(now).int + number) for number in count(1))
+
+
+async def a_signature(tx: Transaction, **values: Any) -> Signature:
+    """Add a signature; its name and content are new unless they are given."""
+    number = next(_numbers)
+    defaults = {
+        "id": IDS.new(),
+        "name": f"signature_{number}",
+        "version": 1,
+        "instructions": "",
+        "description": "",
+        "inputs": [{"name": "question", "type": "string"}],
+        "outputs": [{"name": "answer", "type": "string"}],
+        "notation": "question: string -> answer: string",
+        "content_hash": f"hash_{number}",
+    }
+    return await tx.signatures.add({**defaults, **values})
+
+
+async def a_program(tx: Transaction, **values: Any) -> Program:
+    """Add a program, and a signature for it where none is given."""
+    if "signature_id" not in values:
+        values["signature_id"] = (await a_signature(tx)).id
+    defaults = {
+        "id": IDS.new(),
+        "name": f"program_{next(_numbers)}",
+        "module": "predict",
+        "adapter": "mock",
+        "config": {},
+        "description": "",
+        "metadata_": {},
+    }
+    return await tx.programs.add({**defaults, **values})
+
+
+async def an_execution(tx: Transaction, **values: Any) -> UUID:
+    """Add a running execution; give its id."""
+    defaults = {
+        "id": IDS.new(),
+        "program_id": IDS.new(),
+        "program_name": "program",
+        "program_revision": 1,
+        "signature_id": IDS.new(),
+        "signature_name": "signature",
+        "signature_version": 1,
+        "adapter_type": "mock",
+        "inputs": {"question": "why"},
+        "execution_options": {},
+        "metadata_": {},
+    }
+    return await tx.executions.add_running({**defaults, **values})
+
+
+def an_ending(status: ExecutionStatus = ExecutionStatus.COMPLETED, **values: Any) -> dict[str, Any]:
+    """Make what `finish` writes."""
+    return {"status": status, "outcome": Outcome.SUCCESS, "attempts": [], **values}
+
+
+async def ended(tx: Transaction, ending: Mapping[str, Any], **values: Any) -> Execution:
+    """Add an execution that has ended."""
+    execution = await tx.executions.finish(await an_execution(tx, **values), ending)
+    assert execution is not None
+    return execution

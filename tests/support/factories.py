@@ -1,0 +1,217 @@
+"""Things to test with, each made by a function whose arguments have defaults."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any
+
+import httpx
+
+from app.actions.program_catalogue import ProgramCatalogue
+from app.actions.program_execution import ProgramExecution, ProgramExecutionInput
+from app.actions.program_execution.options import ExecutionOptions
+from app.actions.program_execution.records import ExecutionRecords
+from app.actions.signature_registration import SignatureRegistration, SignatureRegistrationInput
+from app.adapters.base import Adapter
+from app.adapters.registry import AdapterRegistry
+from app.database import Database
+from app.models import Execution, Program, Signature
+from app.models.ids import Ids
+from app.models.states import ExecutionStatus, ProgramStatus
+from app.policies.clock import Clock, SystemClock
+from app.policies.shield import Shield
+from app.settings import Settings
+from app.stores.executions import ExecutionFilter
+from app.stores.pages import Page
+from tests.support.clock import ManualClock
+
+NOTATION = "question: string -> answer: string"
+QUESTION = {"question": "What is the capital of France?"}
+
+_WAYS: Mapping[ProgramStatus, tuple[ProgramStatus, ...]] = {
+    ProgramStatus.DRAFT: (),
+    ProgramStatus.INITIALIZING: (ProgramStatus.INITIALIZING,),
+    ProgramStatus.READY: (ProgramStatus.INITIALIZING, ProgramStatus.READY),
+    ProgramStatus.ERROR: (ProgramStatus.INITIALIZING, ProgramStatus.ERROR),
+    ProgramStatus.ARCHIVED: (ProgramStatus.ARCHIVED,),
+}
+
+
+def new_ids() -> Ids:
+    """Make ids of now, for which there are partitions."""
+    return Ids(SystemClock())
+
+
+@asynccontextmanager
+async def a_narrow_database(settings: Settings) -> AsyncIterator[Database]:
+    """Open the test's database by one connection, for which nobody waits long."""
+    narrow = settings.database.model_copy(update={"pool_size": 1, "pool_timeout_ms": 50})
+    database = Database.connect(narrow)
+    yield database
+    await database.close()
+
+
+async def a_signature(
+    database: Database, notation: str = NOTATION, *, name: str = "answer_question"
+) -> Signature:
+    """Register a signature of this notation."""
+    register = SignatureRegistration(database, new_ids())
+    return (await register(SignatureRegistrationInput(name=name, notation=notation))).signature
+
+
+async def a_program(
+    database: Database,
+    notation: str = NOTATION,
+    *,
+    status: ProgramStatus = ProgramStatus.READY,
+    error: str | None = None,
+    adapter: str = "scripted",
+    name: str = "answerer",
+) -> Program:
+    """Store a program in this status, on a signature of this notation."""
+    signature = await a_signature(database, notation)
+    async with database.transaction() as tx:
+        program = await tx.programs.add(
+            {
+                "id": new_ids().new(),
+                "name": name,
+                "signature_id": signature.id,
+                "module": "predict",
+                "adapter": adapter,
+                "config": {},
+                "description": "",
+                "metadata_": {},
+                "retention": None,
+            }
+        )
+        for step in _WAYS[status]:
+            await tx.programs.mark(program.id, step, error=error)
+        return program
+
+
+async def an_execution(
+    database: Database, program: Program, *, end: Mapping[str, Any] | None = None, **values: Any
+) -> Execution:
+    """Store a record: running, or ended as `end` says."""
+    async with database.transaction() as tx:
+        signature = await tx.signatures.get(program.signature_id)
+        execution_id = await tx.executions.add_running(
+            {
+                "id": new_ids().new(),
+                "program_id": program.id,
+                "program_name": program.name,
+                "program_revision": program.revision,
+                "signature_id": signature.id,
+                "signature_name": signature.name,
+                "signature_version": signature.version,
+                "adapter_type": "scripted",
+                "inputs": QUESTION,
+                "execution_options": ExecutionOptions().as_document(),
+                "metadata_": {},
+                **values,
+            }
+        )
+        if end is not None:
+            await tx.executions.finish(
+                execution_id, {"status": ExecutionStatus.COMPLETED, "outcome": "success", **end}
+            )
+        return await tx.executions.get(execution_id)
+
+
+def an_action(
+    database: Database,
+    *adapters: Adapter,
+    clock: Clock | None = None,
+    seed: int = 0,
+    shield: Shield | None = None,
+) -> ProgramExecution:
+    """Build the execution of programs on these adapters, on a clock that takes no time."""
+    return ProgramExecution(
+        database,
+        ProgramCatalogue(),
+        AdapterRegistry(adapters),
+        ExecutionRecords(database, new_ids(), shield or Shield()),
+        clock or ManualClock(),
+        Random(seed),  # noqa: S311 - jitter
+    )
+
+
+def a_run(
+    program: Program, inputs: Mapping[str, Any] | None = None, **options: Any
+) -> ProgramExecutionInput:
+    """Ask for one run, with these options."""
+    return ProgramExecutionInput(
+        program.id, QUESTION if inputs is None else inputs, ExecutionOptions(**options)
+    )
+
+
+async def records_of(database: Database, program: Program) -> list[Execution]:
+    """List the records of a program, the oldest first."""
+    async with database.transaction() as tx:
+        wanted = ExecutionFilter(program_id=program.id)
+        page = await tx.executions.list_page(Page(limit=200), wanted)
+        return list(reversed(page.items))
+
+
+async def the_record(database: Database, program: Program) -> Execution:
+    """Give the one record of a program."""
+    (record,) = await records_of(database, program)
+    return record
+
+
+async def reloaded(database: Database, program: Program) -> Program:
+    """Read a program again."""
+    async with database.transaction() as tx:
+        return await tx.programs.get(program.id)
+
+
+def signature_body(**members: Any) -> dict[str, Any]:
+    """Give the body of a signature."""
+    return {"name": "answer_question", "notation": NOTATION, **members}
+
+
+async def post_signature(client: httpx.AsyncClient, **members: Any) -> dict[str, Any]:
+    """Register a signature over HTTP."""
+    answer = await client.post("/v1/signatures", json=signature_body(**members))
+    assert answer.status_code in {200, 201}, answer.text
+    return dict(answer.json())
+
+
+async def program_body(
+    client: httpx.AsyncClient, *, notation: str = NOTATION, **members: Any
+) -> dict[str, Any]:
+    """Give the body of a program on the mock adapter, on a signature of this notation."""
+    signature = await post_signature(client, notation=notation)
+    body = {
+        "name": "answerer",
+        "signature_id": signature["signature_id"],
+        "module": "predict",
+        "adapter": "mock",
+    }
+    return body | members
+
+
+async def post_program(
+    client: httpx.AsyncClient, script: Mapping[str, Any] | None = None, **members: Any
+) -> dict[str, Any]:
+    """Register a program over HTTP; the mock adapter runs it by `script`."""
+    script = {"outputs": {"answer": "Paris"}} if script is None else script
+    body = await program_body(client, **{"config": {"mock": script}, **members})
+    answer = await client.post("/v1/programs", json=body)
+    assert answer.status_code == httpx.codes.CREATED, answer.text
+    return dict(answer.json())
+
+
+async def post_execution(
+    client: httpx.AsyncClient,
+    program: Mapping[str, Any],
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    **members: Any,
+) -> httpx.Response:
+    """Run a program over HTTP."""
+    body = {"inputs": QUESTION if inputs is None else inputs, **members}
+    if options is not None:
+        body["execution_options"] = options
+    return await client.post(f"/v1/programs/{program['program_id']}/executions", json=body)

@@ -1,0 +1,87 @@
+"""A real `dspatch serve` process, and what it printed."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+_SERVING = re.compile(r"Dspatch serves on (http://\S+)")
+
+
+class ServerProcess:
+    """A running server; `output` grows while it runs."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.output = ""
+        self.base_url = ""
+        self._reading: asyncio.Task[None] | None = None
+
+    async def until_serving(self) -> None:
+        """Read until it says where it serves; RuntimeError with its output where it ends first."""
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            self.output += line.decode()
+            if found := _SERVING.search(self.output):
+                self.base_url = found[1]
+                self._reading = asyncio.create_task(self._read_on())
+                return
+        raise RuntimeError(self.output)
+
+    async def _read_on(self) -> None:
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            self.output += line.decode()
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and give the exit code."""
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        code = await self.process.wait()
+        if self._reading is not None:
+            await self._reading
+        return code
+
+
+async def start_dspatch(
+    *arguments: str, environment: Mapping[str, str] | None = None
+) -> asyncio.subprocess.Process:
+    """Start the command as a user would."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "app",
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **(environment or {}), "COLUMNS": "200"},
+    )
+
+
+async def run_dspatch(
+    *arguments: str, environment: Mapping[str, str] | None = None
+) -> tuple[int, str, str]:
+    """Run the command to its end and give its exit code, output and errors."""
+    process = await start_dspatch(*arguments, environment=environment)
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+@asynccontextmanager
+async def serving(
+    *arguments: str, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[ServerProcess]:
+    """Serve on a free port until the block ends."""
+    server = ServerProcess(
+        await start_dspatch("serve", "--port", "0", *arguments, environment=environment)
+    )
+    try:
+        await server.until_serving()
+        yield server
+    finally:
+        await server.stop()
