@@ -118,7 +118,7 @@ class Database:
         """Begin a unit of work; it is committed at the end and rolled back on any exception.
 
         Raises DatabaseUnavailableError where the database does not answer or no connection
-        comes free in time.
+        comes free in time, and SettingsError where its address cannot be right.
         """
         with _translated():
             async with self._begin() as session:
@@ -204,8 +204,8 @@ def _upgrade(connection: Connection) -> None:
     Waiting for each other and the work itself take as long as they take; only a table that
     somebody else keeps locked is not waited for longer than a statement may.
     """
-    connection.execute(text("SET LOCAL statement_timeout = 0"))
-    connection.execute(text("SET LOCAL lock_timeout = 0"))
+    for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+        connection.execute(text(f"SET LOCAL {limit} = 0"))
     connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
     connection.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
     command.upgrade(alembic_config(connection), "head")

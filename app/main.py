@@ -49,6 +49,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         default_response_class=JSONResponse,
         generate_unique_id_function=_operation_id,
         strict_content_type=False,
+        redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
     )

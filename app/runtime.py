@@ -70,6 +70,7 @@ async def open_runtime(
         catalogue = ProgramCatalogue()
         initialize_program = ProgramInitialization(database, catalogue, adapters, shield)
         records = ExecutionRecords(database, ids, shield)
+        stack.push_async_callback(records.close)
         yield Runtime(
             settings=settings,
             database=database,

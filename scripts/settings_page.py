@@ -13,8 +13,8 @@ from app.settings import Group, Settings
 PATH = Path(__file__).parent.parent / "docs" / "howto" / "settings.md"
 HEAD = """# Settings
 
-From the file that `--config` names, and from `DSPATCH_*` variables, which win: `[database] url` is `DSPATCH_DATABASE__URL`. A setting
-that is unknown or wrong refuses the start and is named.
+From the file that `--config` names, and from `DSPATCH_*` variables, which win: `[database] url` is
+`DSPATCH_DATABASE__URL`. A setting that is unknown or wrong refuses the start and is named.
 """
 
 

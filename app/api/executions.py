@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
 from app.actions.program_execution import ProgramExecutionInput
@@ -14,6 +14,7 @@ from app.api.contract_route import ContractRoute
 from app.api.deps import ExecutionId, PageDep, ProgramId, RequestIdDep, RuntimeDep
 from app.api.disconnect import until_disconnect
 from app.api.problems import problem_responses
+from app.api.responses import JSONResponse
 from app.api.views import Document, Instant, RequestBody, View
 from app.errors import (
     BackendUnavailableError,
@@ -193,6 +194,7 @@ def _included(
 
 @router.post(
     "/programs/{program_id}/executions",
+    response_model=Execution,
     responses=problem_responses(
         ProgramNotFoundError,
         ProgramNotReadyError,
@@ -209,26 +211,33 @@ async def execute_program(
     runtime: RuntimeDep,
     request: Request,
     request_id: RequestIdDep,
-) -> Execution:
+) -> Response:
     wanted = body.as_input(program_id, request_id)
-    return Execution.of(await until_disconnect(request, runtime.execute_program(wanted)))
+    execution = await until_disconnect(request, runtime.execute_program(wanted))
+    return JSONResponse(Execution.of(execution).model_dump())
 
 
-@router.get("/executions", response_model_exclude_unset=True)
+@router.get("/executions", response_model=ExecutionList)
 async def list_executions(
     runtime: RuntimeDep,
     page: PageDep,
     wanted: Annotated[ExecutionFilter, Depends(_filter)],
     included: Annotated[set[str], Depends(_included)],
-) -> ExecutionList:
+) -> Response:
     async with runtime.database.transaction() as tx:
         found = await tx.executions.list_page(page, wanted)
     hidden = set(PARTS) - included
     items = [Execution.of(row, hidden) for row in found.items]
-    return ExecutionList(items=items, next_cursor=found.next_cursor)
+    shown = ExecutionList(items=items, next_cursor=found.next_cursor)
+    return JSONResponse(shown.model_dump(exclude_unset=True))
 
 
-@router.get("/executions/{execution_id}", responses=problem_responses(ExecutionNotFoundError))
-async def get_execution(execution_id: ExecutionId, runtime: RuntimeDep) -> Execution:
+@router.get(
+    "/executions/{execution_id}",
+    response_model=Execution,
+    responses=problem_responses(ExecutionNotFoundError),
+)
+async def get_execution(execution_id: ExecutionId, runtime: RuntimeDep) -> Response:
     async with runtime.database.transaction() as tx:
-        return Execution.of(await tx.executions.get(execution_id))
+        execution = await tx.executions.get(execution_id)
+    return JSONResponse(Execution.of(execution).model_dump())

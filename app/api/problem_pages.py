@@ -10,7 +10,13 @@ from app.errors import NotFoundError
 router = APIRouter(prefix="/problems", tags=["problems"], route_class=ContractRoute)
 
 
-@router.get("/{slug}", response_class=PlainTextResponse, responses=problem_responses(NotFoundError))
-async def get_problem_page(slug: str) -> PlainTextResponse:
+class MarkdownResponse(PlainTextResponse):
+    """Text for people, in UTF-8."""
+
+    media_type = "text/markdown"
+
+
+@router.get("/{slug}", response_class=MarkdownResponse, responses=problem_responses(NotFoundError))
+async def get_problem_page(slug: str) -> MarkdownResponse:
     """Explain a type of problem, in Markdown."""
-    return PlainTextResponse(problem_page(slug), media_type="text/markdown; charset=utf-8")
+    return MarkdownResponse(problem_page(slug))

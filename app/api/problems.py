@@ -67,6 +67,8 @@ class Problem(BaseModel):
         default=None, description=f"The faults; the first {MOST_FAULTS} where there are more."
     )
     error_count: int | None = Field(default=None, description="Where not all faults are told.")
+    program_status: str | None = Field(default=None, description="Where a program cannot run.")
+    program_error: str | None = Field(default=None, description="The program's own error.")
     execution_id: str | None = Field(default=None, description="Where an execution was recorded.")
     error: dict[str, Any] | None = Field(default=None, description="The execution's error.")
 

@@ -16,4 +16,4 @@ class JSONResponse(responses.JSONResponse):
         try:
             return to_json(content, inf_nan_mode="strings")
         except ValueError:
-            return json.dumps(content, allow_nan=False).encode()
+            return json.dumps(content, allow_nan=False, default=str).encode()

@@ -102,7 +102,7 @@ async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[
 
 
 async def _end_of(requests: set[asyncio.Task[None]]) -> None:
-    """Await the requests that the server cancelled: it leaves while they still end their records."""
+    """Await what the server cancelled and left: requests that still end their records."""
     if requests:
         await asyncio.wait(set(requests))
 

@@ -4,6 +4,7 @@ The wheel's Python side is left alone: it takes a dead process that nobody has r
 server, counts killed users for ever, and opens every folder above the cluster to everybody.
 """
 
+import errno
 import os
 import shutil
 import socket
@@ -97,7 +98,12 @@ class Cluster:
                     extra_groups=None if user is None else [],
                 )
         except subprocess.SubprocessError as error:
-            raise LocalStackError(
-                f"PostgreSQL's {command} failed in {folder};"
-                f" its last words were:\n{tail(self._log)}"
-            ) from error
+            raise self._failure(command, folder) from error
+
+    def _failure(self, command: str, folder: Path) -> LocalStackError:
+        words = tail(self._log)
+        if os.strerror(errno.ENOSPC) in words:
+            return LocalStackError(f"The disk is full: there is no room for {folder.parent}.")
+        return LocalStackError(
+            f"PostgreSQL's {command} failed in {folder}; its last words were:\n{words}"
+        )

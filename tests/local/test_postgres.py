@@ -253,7 +253,7 @@ def small_disk(new_dir: Path) -> Iterator[Path]:
 
 async def test_a_full_disk(small_disk: Path) -> None:
     """A full disk is named as the reason, and nothing half-made stays."""
-    with pytest.raises(LocalStackError, match="No space left on device"):
+    with pytest.raises(LocalStackError, match="The disk is full"):
         await LocalPostgres(small_disk).start()
     assert not (small_disk / "postgres").exists()
     assert not (small_disk / "postgres.new").exists()

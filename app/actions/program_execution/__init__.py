@@ -61,6 +61,10 @@ class ProgramExecution:
         Raises ProgramNotFoundError, ProgramNotReadyError and InvalidInputsError before anything
         is recorded, an ExecutionError where the record ends otherwise than completed.
         """
+        with self._records.run():
+            return await self._execute(wanted)
+
+    async def _execute(self, wanted: ProgramExecutionInput) -> Execution:
         async with self._database.transaction() as tx:
             runnable = await self._catalogue.get(tx, wanted.program_id)
         adapter = self._adapter_of(runnable.program)

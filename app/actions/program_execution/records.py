@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -30,6 +31,27 @@ class ExecutionRecords:
         self._database = database
         self._ids = ids
         self._shield = shield
+        self._runs: set[asyncio.Task[Any] | None] = set()
+
+    @contextmanager
+    def run(self) -> Iterator[None]:
+        """Know of the current task's run while it lasts, so that `close` finds it."""
+        task = asyncio.current_task()
+        self._runs.add(task)
+        try:
+            yield
+        finally:
+            self._runs.discard(task)
+
+    async def close(self) -> None:
+        """Cancel the runs that are under way, and return when their records have ended.
+
+        A server that stops cancels its requests, but does not await them.
+        """
+        runs = {task for task in self._runs if task is not None}
+        for task in runs:
+            task.cancel()
+        await asyncio.gather(*runs, return_exceptions=True)
 
     async def begin(self, values: Mapping[str, Any]) -> UUID:
         """Record a running execution and give its id; cancelled meanwhile, it ends at once."""

@@ -1,0 +1,106 @@
+"""Registrations of signatures, and their versions."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from app.actions.signature_registration import SignatureRegistration, SignatureRegistrationInput
+from app.database import Database
+from app.errors import InvalidSignatureError
+from tests.support.factories import new_ids
+
+
+def _wanted(
+    notation: str | None = "question: str -> answer: str", **members: Any
+) -> SignatureRegistrationInput:
+    return SignatureRegistrationInput(**{"name": "qa", "notation": notation, **members})
+
+
+async def test_a_signature_is_stored_in_canonical_form(database: Database) -> None:
+    """Fields, notation and hash are those of the parsed definition; it begins as a draft."""
+    register = SignatureRegistration(database, new_ids())
+    report = await register(
+        _wanted(
+            "tags: list[constrained[str, max_length=9]] = [] -> mood: Literal['a', 'b']",
+            instructions="Be brief.",
+            description="A mood.",
+        )
+    )
+    signature = report.signature
+    assert report.is_new
+    assert (signature.name, signature.version, signature.status) == ("qa", 1, "draft")
+    assert (signature.instructions, signature.description) == ("Be brief.", "A mood.")
+    assert signature.notation == (
+        'tags: list[constrained[string, max_length=9]] = [] -> mood: atom["a", "b"]'
+    )
+    assert [field["name"] for field in signature.inputs] == ["tags"]
+    assert signature.inputs[0]["default"] == []
+    assert len(signature.content_hash) == 64
+
+
+async def test_fields_say_the_same_as_the_notation(database: Database) -> None:
+    """A signature out of documents is the version that the notation made."""
+    register = SignatureRegistration(database, new_ids())
+    first = await register(_wanted("n: constrained[integer, min=0] -> answer: string"))
+    second = await register(
+        _wanted(
+            None,
+            inputs=[{"name": "n", "type": "int", "constraints": {"min": 0}}],
+            outputs=[{"name": "answer", "type": "str"}],
+        )
+    )
+    assert (second.signature.id, second.is_new) == (first.signature.id, False)
+
+
+async def test_versions_are_counted_per_name(database: Database) -> None:
+    """Other content makes the next version; the same content gives its version, old or new."""
+    register = SignatureRegistration(database, new_ids())
+    texts = ["a -> b", "a -> c", "a -> b", "a -> d"]
+    reports = [await register(_wanted(text)) for text in texts]
+    other = await register(_wanted("a -> b", name="other"))
+    assert [report.signature.version for report in reports] == [1, 2, 1, 3]
+    assert [report.is_new for report in reports] == [True, True, False, True]
+    assert (other.signature.version, other.is_new) == (1, True)
+
+
+async def test_other_instructions_make_another_version(database: Database) -> None:
+    """What the model is told is part of the contract; the description for people is not."""
+    register = SignatureRegistration(database, new_ids())
+    await register(_wanted())
+    told = await register(_wanted(instructions="Be brief."))
+    described = await register(_wanted(instructions="Be brief.", description="Other words."))
+    assert (told.signature.version, told.is_new) == (2, True)
+    assert (described.signature.version, described.is_new) == (2, False)
+
+
+async def test_every_fault_of_the_fields_is_told(database: Database) -> None:
+    """All at once, each with its path."""
+    register = SignatureRegistration(database, new_ids())
+    with pytest.raises(InvalidSignatureError) as refused:
+        await register(
+            _wanted(
+                None,
+                inputs=[{"name": "class", "type": "str"}, {"name": "n", "type": "wat"}],
+                outputs=[],
+            )
+        )
+    paths = {fault.path for fault in refused.value.faults}
+    assert paths == {"/inputs/0/name", "/inputs/1/type", "/outputs"}
+
+
+async def test_a_notation_that_does_not_parse_is_refused(database: Database) -> None:
+    """The fault points at the notation."""
+    register = SignatureRegistration(database, new_ids())
+    with pytest.raises(InvalidSignatureError) as refused:
+        await register(_wanted("question str answer"))
+    assert {fault.path for fault in refused.value.faults} == {"/notation"}
+
+
+async def test_twenty_at_once_count_without_gaps(database: Database) -> None:
+    """Ten contents, each registered twice at once, make ten versions."""
+    register = SignatureRegistration(database, new_ids())
+    wanted = [_wanted(f"question -> answer_{n}") for n in range(10)] * 2
+    reports = await asyncio.gather(*(register(one) for one in wanted))
+    assert sorted(report.signature.version for report in reports) == sorted([*range(1, 11)] * 2)
+    assert sum(report.is_new for report in reports) == 10
