@@ -33,6 +33,7 @@ class Runtime:
     database: Database
     adapters: AdapterRegistry
     background: Background
+    clock_offset_s: float
     register_signature: SignatureRegistration
     register_program: ProgramRegistration
     initialize_program: ProgramInitialization
@@ -66,7 +67,8 @@ async def open_runtime(
         _start_tasks(background, database, adapters, clock)
         shield = Shield()
         stack.push_async_callback(shield.drained)
-        ids = Ids(clock, await database.clock_offset_s(clock))
+        clock_offset_s = await database.clock_offset_s(clock)
+        ids = Ids(clock, clock_offset_s)
         catalogue = ProgramCatalogue()
         initialize_program = ProgramInitialization(database, catalogue, adapters, shield)
         records = ExecutionRecords(database, ids, shield)
@@ -76,6 +78,7 @@ async def open_runtime(
             database=database,
             adapters=adapters,
             background=background,
+            clock_offset_s=clock_offset_s,
             register_signature=SignatureRegistration(database, ids),
             register_program=ProgramRegistration(database, ids, adapters, initialize_program),
             initialize_program=initialize_program,

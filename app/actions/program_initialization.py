@@ -61,7 +61,7 @@ class ProgramInitialization:
                 raise InvalidTransitionError(
                     f"The program is {runnable.program.status} and cannot be initialized."
                 )
-        return runnable
+            return runnable
 
     async def _prepare(self, runnable: RunnableProgram) -> _Verdict:
         adapter = self._adapters.find(runnable.program.adapter)

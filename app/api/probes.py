@@ -10,6 +10,8 @@ from app.api.views import View
 from app.errors import DatabaseUnavailableError
 from app.runtime import WARM_UP, Runtime
 
+MOST_CLOCK_OFFSET_S = 5.0
+
 router = APIRouter(tags=["probes"], route_class=ContractRoute)
 
 
@@ -33,8 +35,9 @@ async def get_liveness() -> Probe:
 
 @router.get("/readyz", responses=_UNAVAILABLE)
 async def get_readiness(runtime: RuntimeDep, response: Response) -> Probe:
-    """Look at what a request needs: the database."""
-    return _answer(response, {"database": await _database(runtime)})
+    """Look at what a request needs: the database, and a clock that agrees with its."""
+    checks = {"database": await _database(runtime), "clock": _clock(runtime.clock_offset_s)}
+    return _answer(response, checks)
 
 
 @router.get("/startupz", responses=_UNAVAILABLE)
@@ -50,6 +53,12 @@ async def _database(runtime: Runtime) -> str:
     except DatabaseUnavailableError as error:
         return error.detail
     return "ok"
+
+
+def _clock(offset_s: float) -> str:
+    if abs(offset_s) <= MOST_CLOCK_OFFSET_S:
+        return "ok"
+    return f"The database's clock was {offset_s:+.0f} s off this machine's at the start."
 
 
 def _answer(response: Response, checks: dict[str, str]) -> Probe:

@@ -98,13 +98,6 @@ async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[
         finally:
             server.should_exit = True
             await ended
-            await _end_of(server.server_state.tasks)
-
-
-async def _end_of(requests: set[asyncio.Task[None]]) -> None:
-    """Await what the server cancelled and left: requests that still end their records."""
-    if requests:
-        await asyncio.wait(set(requests))
 
 
 def _config(settings: Settings, app: FastAPI) -> uvicorn.Config:

@@ -32,7 +32,7 @@ async def test_readiness_looks_at_the_database(client: httpx.AsyncClient) -> Non
     """Where it answers, requests may come."""
     answer = await client.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "checks": {"database": "ok"}}
+    assert answer.json() == {"status": "ok", "checks": {"database": "ok", "clock": "ok"}}
 
 
 async def test_readiness_fails_while_the_database_is_away(
@@ -47,9 +47,22 @@ async def test_readiness_fails_while_the_database_is_away(
     assert answer.status_code == 503
     assert answer.json() == {
         "status": "unavailable",
-        "checks": {"database": "The database does not answer."},
+        "checks": {"database": "The database does not answer.", "clock": "ok"},
     }
     await away.close()
+
+
+async def test_readiness_fails_where_the_clocks_disagree(
+    settings: Settings, runtime: Runtime
+) -> None:
+    """Ids are times: over five seconds between the machine's clock and the database's, 503."""
+    async with _client(settings, replace(runtime, clock_offset_s=-5.1)) as client:
+        answer = await client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"] == {
+        "database": "ok",
+        "clock": "The database's clock was -5 s off this machine's at the start.",
+    }
 
 
 async def test_startup_waits_for_the_adapters(settings: Settings, runtime: Runtime) -> None:
