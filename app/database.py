@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from time import perf_counter
 from typing import Any, TypeVar
 
 import asyncpg
@@ -32,6 +33,7 @@ from app.stores.executions import ExecutionStore
 from app.stores.partitions import PartitionStore
 from app.stores.programs import ProgramStore
 from app.stores.signatures import SignatureStore
+from app.telemetry import spend
 
 logger = logging.getLogger(__name__)
 
@@ -120,9 +122,13 @@ class Database:
         Raises DatabaseUnavailableError where the database does not answer or no connection
         comes free in time, and SettingsError where its address cannot be right.
         """
-        with _translated():
-            async with self._begin() as session:
-                yield Transaction(session)
+        began = perf_counter()
+        try:
+            with _translated():
+                async with self._begin() as session:
+                    yield Transaction(session)
+        finally:
+            spend("database", (perf_counter() - began) * 1_000)
 
     async def clock_offset_s(self, clock: Clock) -> float:
         """Measure how far the database's clock is ahead of this machine's, in seconds."""

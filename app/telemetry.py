@@ -10,7 +10,17 @@ from typing_extensions import override
 
 from app.settings import LoggingSettings
 
+spent_ms: ContextVar[dict[str, float]] = ContextVar("spent_ms")
+"""Milliseconds by part of the current request, for its `Server-Timing`; set where it begins."""
+
 current_request_id: ContextVar[str | None] = ContextVar("current_request_id", default=None)
+
+
+def spend(part: str, milliseconds: float) -> None:
+    """Add to a part of the current request; nothing happens outside of requests."""
+    parts = spent_ms.get(None)
+    if parts is not None:
+        parts[part] = parts.get(part, 0.0) + milliseconds
 
 
 def configure_logging(settings: LoggingSettings) -> None:

@@ -3,8 +3,8 @@
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.actions.timings import spent_ms
 from app.policies.clock import Clock, SystemClock
+from app.telemetry import spent_ms
 
 
 class AnswerHeadersMiddleware:

@@ -7,13 +7,13 @@ from random import Random
 from typing import Any
 
 from app.actions.program_execution.options import ExecutionOptions
-from app.actions.timings import spend
 from app.adapters.base import Adapter, ProgramCall, ProgramResult
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.usage import Usage
 from app.policies.clock import Clock
 from app.policies.deadline import Deadline
 from app.signatures.compile import CompiledSignature, ValuesError
+from app.telemetry import spend
 
 logger = logging.getLogger(__name__)
 
