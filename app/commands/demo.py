@@ -48,7 +48,7 @@ _TASKS = (
         ],
     ),
     _Task(
-        "demo_sentiment",
+        "demo_mood",
         'review: string -> sentiment: atom["positive", "negative", "neutral"], '
         "confidence: probability",
         "Judge the mood of the review, and how sure you are, from 0 to 1.",
