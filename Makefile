@@ -12,7 +12,10 @@ SOURCES := app tests migrations
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: help install demo test scenarios check format lint types layers openapi settings migration lock ci clean
+CLIENTS := .venv-clients
+INSTALLED_CLIENTS := $(CLIENTS)/.installed
+
+.PHONY: help install demo test check format openapi settings migration lock clients ci clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,7 +72,17 @@ migration: $(INSTALLED_DEV) ## make a migration out of the models' change: make 
 lock: $(INSTALLED_DEV) ## resolve the requirements anew, with hashes, for every supported Python
 	@PATH="$(abspath $(BIN)):$$PATH" bash scripts/lock.sh
 
+$(INSTALLED_CLIENTS): requirements/clients.txt tests/clients/package-lock.json
+	@$(PYTHON) -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/clients.txt
+	@npm ci --prefix tests/clients --no-audit --no-fund
+	@touch $@
+
+clients: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## generate clients in Python and TypeScript, check their types, call a server with them
+	@bash tests/clients/generate.sh $(CLIENTS)
+	@$(BIN)/python -m tests.clients.run $(CLIENTS)
+
 ci: check test ## what continuous integration runs
 
 clean: ## remove what the commands made, the data directory too
-	@rm -rf $(VENV) .dspatch .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(CLIENTS) tests/clients/node_modules tests/clients/generated .dspatch .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -44,6 +44,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         title="Dspatch",
         version=VERSION,
         description="The production runtime for DSPy programs.",
+        servers=[{"url": "/", "description": "The server that answers this document."}],
         openapi_tags=TAGS,
         lifespan=lifespan,
         default_response_class=JSONResponse,

@@ -37,6 +37,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         openapi_version=app.openapi_version,
         description=app.description,
         tags=app.openapi_tags,
+        servers=app.servers,
         routes=app.routes,
     )
     schemas = document["components"]["schemas"]
