@@ -15,7 +15,7 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 CLIENTS := .venv-clients
 INSTALLED_CLIENTS := $(CLIENTS)/.installed
 
-.PHONY: help install demo test check format openapi settings migration lock clients ci clean
+.PHONY: help install demo test check format openapi settings migration lock clients fuzz ci clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -82,7 +82,11 @@ clients: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## generate clients in Python and
 	@bash tests/clients/generate.sh $(CLIENTS)
 	@$(BIN)/python -m tests.clients.run $(CLIENTS)
 
-ci: check test ## what continuous integration runs
+SECONDS_OF_FUZZING ?= 60
+fuzz: $(INSTALLED_DEV) ## schemathesis on a running server: no server error, no answer outside the document
+	@$(BIN)/python -m tests.fuzzing.run $(SECONDS_OF_FUZZING)
+
+ci: check test fuzz ## what continuous integration runs
 
 clean: ## remove what the commands made, the data directory too
 	@rm -rf $(VENV) $(CLIENTS) tests/clients/node_modules tests/clients/generated .dspatch .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
