@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 
 from app.api import executions, probes, problem_pages, programs, signatures
 from app.api.answer_headers import AnswerHeadersMiddleware
+from app.api.docs import install_docs
 from app.api.openapi import install_openapi
 from app.api.problems import install_problem_handlers
 from app.api.request_id import RequestIdMiddleware
@@ -60,6 +61,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         app.include_router(router)
     install_problem_handlers(app)
     install_openapi(app)
+    install_docs(app)
     app.add_middleware(AnswerHeadersMiddleware)
     app.add_middleware(RequestIdMiddleware)
     return app
