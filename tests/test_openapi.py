@@ -66,7 +66,7 @@ def test_the_document_says_what_it_is(document: dict[str, Any]) -> None:
     assert re.fullmatch(r"3\.1\.\d+", document["openapi"])
     assert document["info"]["title"] == "Dspatch"
     assert document["info"]["version"]
-    assert set(document) == {"openapi", "info", "paths", "components", "tags"}
+    assert set(document) == {"openapi", "info", "servers", "paths", "components", "tags"}
 
 
 def test_every_route_is_described(operations: list[Operation]) -> None:

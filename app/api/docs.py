@@ -1,16 +1,14 @@
 """The page `/docs`: Swagger UI on our document, without anything from the internet."""
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-_ASSETS = "/docs/assets"
-
 
 def install_docs(app: FastAPI) -> None:
     """Serve the page, and the files that it loads; its links hold under any prefix of a proxy."""
-    app.mount(_ASSETS, StaticFiles(packages=[("fastapi_swagger", "resources")]))
+    assets = StaticFiles(packages=[("fastapi_swagger", "resources")])
 
     @app.get("/docs", include_in_schema=False)
     async def get_docs() -> HTMLResponse:
@@ -21,3 +19,7 @@ def install_docs(app: FastAPI) -> None:
             swagger_css_url="docs/assets/swagger-ui.css",
             swagger_favicon_url="docs/assets/favicon-32x32.png",
         )
+
+    @app.get("/docs/assets/{name}", include_in_schema=False)
+    async def get_docs_asset(name: str, request: Request) -> Response:
+        return await assets.get_response(name, request.scope)

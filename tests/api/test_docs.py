@@ -24,3 +24,9 @@ async def test_docs_hold_no_other_files(client: httpx.AsyncClient) -> None:
     answer = await client.get("/docs/assets/../main.py")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_docs_files_are_only_read(client: httpx.AsyncClient) -> None:
+    """Another method is refused, and the answer says which ones are known."""
+    answer = await client.post("/docs/assets/swagger-ui.css")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
