@@ -3,6 +3,7 @@
 DspatchError
 ├── RequestError                  what came is not what the contract asks for
 │   ├── MalformedBodyError        400
+│   ├── MalformedQueryError       400
 │   ├── PayloadTooLargeError      413
 │   ├── UnsupportedMediaTypeError 415
 │   ├── InvalidRequestError       422
@@ -91,6 +92,13 @@ class MalformedBodyError(RequestError):
 
     status = 400
     title = "The body is not well-formed JSON"
+
+
+class MalformedQueryError(RequestError):
+    """The query string is not UTF-8 once its percent signs are read."""
+
+    status = 400
+    title = "The query is not UTF-8"
 
 
 class PayloadTooLargeError(RequestError):

@@ -1,7 +1,10 @@
 """The route class that holds every request to the contract before FastAPI parses it."""
 
-from collections.abc import Callable, Coroutine
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from itertools import islice
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Request, Response, params
 from fastapi.dependencies.utils import get_flat_params
@@ -9,7 +12,7 @@ from fastapi.routing import APIRoute
 from typing_extensions import override
 
 from app.api.bodies import MOST_FAULTS, escaped, read_json
-from app.errors import Fault, InvalidRequestError
+from app.errors import Fault, InvalidRequestError, MalformedQueryError
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -50,13 +53,27 @@ class ContractRoute(APIRoute):
 
 
 def _check_query(request: Request, known: set[str]) -> None:
-    """Refuse parameters that the route does not know, and characters that no record can hold."""
-    faults = [
-        Fault(f"/query/{escaped(name)}", "unknown_parameter", "there is no such parameter")
-        if name not in known
-        else Fault(f"/query/{name}", "character", "NUL stands in no value")
-        for name, value in request.query_params.multi_items()
-        if name not in known or "\x00" in value
-    ]
+    """Refuse parameters that the route does not know, and values that no record can hold."""
+    _require_utf8(request.scope["query_string"])
+    faults = list(islice(_query_faults(request, known), MOST_FAULTS))
     if faults:
-        raise InvalidRequestError("The query cannot be taken.", faults=faults[:MOST_FAULTS])
+        raise InvalidRequestError("The query cannot be taken.", faults=faults)
+
+
+def _require_utf8(query: bytes) -> None:
+    try:
+        unquote_to_bytes(query).decode()
+    except UnicodeDecodeError:
+        raise MalformedQueryError("The query is not UTF-8.") from None
+
+
+def _query_faults(request: Request, known: set[str]) -> Iterator[Fault]:
+    times = Counter(name for name, _ in request.query_params.multi_items())
+    for name, count in times.items():
+        path = f"/query/{escaped(name)}"
+        if name not in known:
+            yield Fault(path, "unknown_parameter", "there is no such parameter")
+        elif count > 1:
+            yield Fault(path, "duplicate_parameter", f"{name} is given {count} times")
+        elif "\x00" in request.query_params[name]:
+            yield Fault(path, "character", "NUL stands in no value")

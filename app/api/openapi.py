@@ -11,6 +11,7 @@ from app.errors import (
     DatabaseUnavailableError,
     InvalidRequestError,
     MalformedBodyError,
+    MalformedQueryError,
     PayloadTooLargeError,
     UnsupportedMediaTypeError,
 )
@@ -55,7 +56,8 @@ def _describe_problems(operation: dict[str, Any], *, is_versioned: bool) -> None
     """Put the problems that every call of its kind can answer beside the route's own."""
     responses = operation["responses"]
     _drop_default_validation(responses)
-    common = problem_responses(InvalidRequestError, *(_OF_BODIES * ("requestBody" in operation)))
+    of_body = _OF_BODIES if "requestBody" in operation else ()
+    common = problem_responses(InvalidRequestError, MalformedQueryError, *of_body)
     if is_versioned:
         common |= problem_responses(DatabaseUnavailableError)
     for status, described in common.items():

@@ -56,9 +56,25 @@ async def test_nul_in_a_parameter_is_422(client: httpx.AsyncClient, path: str, n
     assert [fault["path"] for fault in answer.json()["errors"]] == [f"/query/{name}"]
 
 
-@pytest.mark.parametrize("value", ["%ED%A0%80", "%FF", "%F0%9F%98%80", "'; DROP TABLE x", "%25"])
+async def test_a_parameter_that_is_given_twice_is_422(client: httpx.AsyncClient) -> None:
+    """Nobody can tell which of the two was meant."""
+    answer = await client.get("/v1/signatures?limit=1&limit=2")
+    assert answer.status_code == 422
+    assert [(fault["path"], fault["code"]) for fault in answer.json()["errors"]] == [
+        ("/query/limit", "duplicate_parameter")
+    ]
+
+
+@pytest.mark.parametrize("value", ["%ED%A0%80", "%FF"])
+async def test_a_query_that_is_no_utf8_is_400(client: httpx.AsyncClient, value: str) -> None:
+    """It is refused as a body would be."""
+    answer = await client.get(f"/v1/programs?name={value}")
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/malformed-query")
+
+
+@pytest.mark.parametrize("value", ["%F0%9F%98%80", "'; DROP TABLE x", "%25"])
 async def test_any_other_text_is_looked_for(client: httpx.AsyncClient, value: str) -> None:
-    """What is no UTF-8 is read with replacements, and finds nothing."""
+    """It finds nothing."""
     answer = await client.get(f"/v1/programs?name={value}")
     assert (answer.status_code, answer.json()["items"]) == (200, [])
 
