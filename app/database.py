@@ -1,13 +1,13 @@
 """The database: its connections, the unit of work, the schema's revision."""
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from time import perf_counter
 from typing import Any, TypeVar
+from uuid import UUID
 
 import asyncpg
 from alembic import command
@@ -28,26 +28,24 @@ from sqlalchemy.ext.asyncio import (
 from app.errors import DatabaseUnavailableError
 from app.policies.clock import Clock
 from app.settings import DatabaseSettings, SettingsError
+from app.stores.availability import says_away
 from app.stores.documents import dump_document, load_document
 from app.stores.executions import ExecutionStore
 from app.stores.partitions import PartitionStore
 from app.stores.programs import ProgramStore
 from app.stores.signatures import SignatureStore
-from app.telemetry import spend
+from app.telemetry import spending
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+Connect = Callable[[], Awaitable["asyncpg.Connection[Any]"]]
+
 _ROOT = Path(__file__).parent.parent
 RETRY_AFTER_S = 1.0
 
 _MIGRATION_LOCK = 4_027_431_002
-
-# SQLSTATEs of a database that is away for now: connection exceptions, a login or a database that
-# it does not know, too many connections or no disk, an operator's intervention (shutdown, crash,
-# statement timeout), and a lock that does not come free.
-_AWAY = ("08", "28", "3D", "53", "57", "55P03")
 
 # What the address asks for, and the driver or the server does not know.
 _WRONG_ADDRESS = (
@@ -92,8 +90,10 @@ class Transaction:
 class Database:
     """A pool of connections to one database."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, connect: Connect) -> None:
         self._engine = engine
+        self._connect = connect
+        self._beside: list[asyncpg.Connection[Any]] = []
         self._begin = async_sessionmaker(engine, expire_on_commit=False).begin
 
     @classmethod
@@ -102,18 +102,21 @@ class Database:
         if not settings.url:
             raise SettingsError("database.url: needed, unless --local brings a database of its own")
         dsn = settings.url.get_secret_value().replace("postgresql+asyncpg://", "postgresql://", 1)
-        return cls(
-            create_async_engine(
-                "postgresql+asyncpg://",
-                async_creator=lambda: _open_connection(dsn, settings),
-                pool_size=settings.pool_size,
-                max_overflow=0,
-                pool_timeout=settings.pool_timeout_ms / 1_000,
-                pool_pre_ping=True,
-                json_serializer=dump_document,
-                json_deserializer=load_document,
-            )
+
+        def connect() -> Awaitable["asyncpg.Connection[Any]"]:
+            return _open_connection(dsn, settings)
+
+        engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=connect,
+            pool_size=settings.pool_size,
+            max_overflow=0,
+            pool_timeout=settings.pool_timeout_ms / 1_000,
+            pool_pre_ping=True,
+            json_serializer=dump_document,
+            json_deserializer=load_document,
         )
+        return cls(engine, connect)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -122,13 +125,35 @@ class Database:
         Raises DatabaseUnavailableError where the database does not answer or no connection
         comes free in time, and SettingsError where its address cannot be right.
         """
-        began = perf_counter()
-        try:
-            with _translated():
-                async with self._begin() as session:
-                    yield Transaction(session)
-        finally:
-            spend("database", (perf_counter() - began) * 1_000)
+        with spending("database"), _translated():
+            async with self._begin() as session:
+                yield Transaction(session)
+
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[Transaction]:
+        """Give the stores without a transaction: each statement is committed by itself.
+
+        For what PostgreSQL refuses within one (DETACH … CONCURRENTLY), and for nothing else.
+        Raises as `transaction`.
+        """
+        async with self._connection() as connection:
+            plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            async with AsyncSession(plain) as session:
+                yield Transaction(session)
+
+    async def open_connection(self) -> "asyncpg.Connection[Any]":
+        """Open a connection beside the pool, for one who keeps it until `close`.
+
+        Raises what the driver raises.
+        """
+        connection = await self._connect()
+        self._beside = [one for one in self._beside if not one.is_closed()] + [connection]
+        return connection
+
+    async def make_partitions(self, ids: Sequence[UUID]) -> Sequence[str]:
+        """Make the partitions in which these ids lie; name those that were new."""
+        async with self.transaction() as tx:
+            return await tx.partitions.ensure_for(ids)
 
     async def clock_offset_s(self, clock: Clock) -> float:
         """Measure how far the database's clock is ahead of this machine's, in seconds."""
@@ -170,6 +195,8 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        for connection in self._beside:
+            connection.terminate()
         await self._engine.dispose()
 
     @asynccontextmanager
@@ -232,7 +259,7 @@ def _translated() -> Iterator[None]:
     except (OSError, PoolTimeoutError, asyncpg.InterfaceError) as error:
         raise _unavailable(error) from error
     except DBAPIError as error:
-        if error.connection_invalidated or _sqlstate(error).startswith(_AWAY):
+        if error.connection_invalidated or says_away(_sqlstate(error)):
             raise _unavailable(error.orig) from error
         raise
 

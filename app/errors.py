@@ -225,7 +225,11 @@ class ExecutionTimedOutError(ExecutionError):
 
 
 class DatabaseUnavailableError(DspatchError):
-    """The database does not answer; nothing was accepted: try again after `Retry-After`."""
+    """The database does not answer: try again after `Retry-After`.
+
+    Nothing was accepted, unless the problem names an `execution_id`: that one has run, and its
+    record is written when the database is back.
+    """
 
     status = 503
     title = "The database is not available"

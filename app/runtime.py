@@ -19,9 +19,14 @@ from app.models.ids import Ids
 from app.policies.clock import Clock, SystemClock
 from app.policies.shield import Shield
 from app.settings import Settings
+from app.stores.recorder import Recorder
 
 WEEKS_AHEAD = 4
 PARTITIONS_EVERY_S = 3_600.0
+FOLD_COUNTS_EVERY_S = 5.0
+RECORDER_GRACE_S = 5.0
+"""How long a closing process goes on writing records while the database is away."""
+
 WARM_UP = "warm up the adapters"
 
 
@@ -65,13 +70,16 @@ async def open_runtime(
         background = Background(clock, random)
         stack.push_async_callback(background.close)
         _start_tasks(background, database, adapters, clock)
+        recorder = Recorder(database.open_connection, database.make_partitions, clock)
+        stack.push_async_callback(recorder.close, RECORDER_GRACE_S)
         shield = Shield()
         stack.push_async_callback(shield.drained)
         clock_offset_s = await database.clock_offset_s(clock)
         ids = Ids(clock, clock_offset_s)
         catalogue = ProgramCatalogue()
         initialize_program = ProgramInitialization(database, catalogue, adapters, shield)
-        records = ExecutionRecords(database, ids, shield)
+        patience_s = settings.database.pool_timeout_ms / 1_000
+        records = ExecutionRecords(database, recorder, ids, shield, patience_s)
         stack.push_async_callback(records.close)
         yield Runtime(
             settings=settings,
@@ -93,7 +101,13 @@ def _start_tasks(
         await _make_partitions(database)
 
     background.start(WARM_UP, adapters.warm_up)
+
+    async def fold_counts() -> None:
+        async with database.transaction() as tx:
+            await tx.programs.fold_counts()
+
     background.start("make partitions", every(PARTITIONS_EVERY_S, make_partitions, clock))
+    background.start("fold counts", every(FOLD_COUNTS_EVERY_S, fold_counts, clock))
 
 
 async def _make_partitions(database: Database) -> None:

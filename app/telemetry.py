@@ -3,8 +3,11 @@
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from time import perf_counter
 
 from typing_extensions import override
 
@@ -21,6 +24,16 @@ def spend(part: str, milliseconds: float) -> None:
     parts = spent_ms.get(None)
     if parts is not None:
         parts[part] = parts.get(part, 0.0) + milliseconds
+
+
+@contextmanager
+def spending(part: str) -> Iterator[None]:
+    """Add the time of a block to a part of the current request."""
+    began = perf_counter()
+    try:
+        yield
+    finally:
+        spend(part, (perf_counter() - began) * 1_000)
 
 
 def configure_logging(settings: LoggingSettings) -> None:

@@ -19,6 +19,7 @@ from app.main import create_app
 from app.models import Base
 from app.runtime import Runtime, open_runtime
 from app.settings import AuthSettings, DatabaseSettings, Settings
+from tests.support.wait import written
 
 TEMPLATE = "template_dspatch"
 
@@ -87,6 +88,8 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
     """This worker's database, emptied after the test."""
     database = Database.connect(settings.database)
     yield database
+    await written()
+    await database.close()
     names = [table.name for table in reversed(Base.metadata.sorted_tables)]
     connection = await asyncpg.connect(settings.database.url.get_secret_value())  # type: ignore[union-attr]
     await connection.execute(
@@ -96,7 +99,6 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
         )
     )
     await connection.close()
-    await database.close()
 
 
 @pytest.fixture

@@ -24,6 +24,11 @@ class Ids:
         return UUID(int=uuid7(nanoseconds=(now - _EPOCH) // _MICROSECOND * 1_000).int)
 
 
+def made_at(identifier: UUID) -> datetime:
+    """Give the millisecond in which an id was made; OverflowError beyond the calendar."""
+    return _EPOCH + timedelta(milliseconds=identifier.int >> 80)
+
+
 def first_id(milliseconds: int) -> UUID:
     """Give the lowest id of a millisecond since 1970: every id made then or later is above it."""
     return UUID(int=milliseconds << 80)

@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import BigInteger, ForeignKey, Index, func, select, text
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from app.models.base import Base, Document, Instant
+from app.models.execution_counts import ExecutionCount
 
 
 class Program(Base):
@@ -46,14 +47,33 @@ class Program(Base):
     retention: Mapped[dict[str, Any] | None] = mapped_column(
         Document, comment="Days to keep its executions, by status; null: the settings'."
     )
-    execution_count: Mapped[int] = mapped_column(
-        BigInteger, server_default=text("0"), comment="Executions that have ended."
+    folded_count: Mapped[int] = mapped_column(
+        "execution_count",
+        BigInteger,
+        server_default=text("0"),
+        comment="Executions that have ended, but for those in execution_counts.",
     )
-    last_executed_at: Mapped[datetime | None] = mapped_column(
-        Instant, comment="When the last execution began."
+    folded_at: Mapped[datetime | None] = mapped_column(
+        "last_executed_at", Instant, comment="When the last of them ended."
     )
     created_at: Mapped[datetime] = mapped_column(Instant)
     updated_at: Mapped[datetime] = mapped_column(Instant)
+
+    # Exact at any moment: what is not folded in yet is added.
+    execution_count: Mapped[int] = column_property(
+        folded_count
+        + select(func.coalesce(func.sum(ExecutionCount.ended), 0))
+        .where(ExecutionCount.program_id == id)  # noqa: A003 - the column above
+        .scalar_subquery()
+    )
+    last_executed_at: Mapped[datetime | None] = column_property(
+        func.greatest(
+            folded_at,
+            select(func.max(ExecutionCount.last_ended_at))
+            .where(ExecutionCount.program_id == id)  # noqa: A003 - the column above
+            .scalar_subquery(),
+        )
+    )
 
 
 class ProgramRevision(Base):

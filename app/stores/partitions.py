@@ -1,10 +1,12 @@
-"""The partitions of `executions`: made ahead of the weeks that they hold."""
+"""The partitions of `executions`: made ahead, or when an id needs one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from uuid import UUID
 
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.models.ids import made_at
 from app.models.weeks import Week
 
 _LOCK = 4_027_431_001
@@ -21,12 +23,21 @@ class PartitionStore:
 
     async def ensure(self, weeks_ahead: int) -> Sequence[str]:
         """Make the partitions of this week and of `weeks_ahead` more; name those that were new."""
+        this_week = Week.of((await self._session.scalars(select(func.now()))).one())
+        return await self._make(this_week.and_following(weeks_ahead))
+
+    async def ensure_for(self, ids: Iterable[UUID]) -> Sequence[str]:
+        """Make the partitions in which these ids lie, of whatever time; name those that were new.
+
+        OverflowError where an id lies beyond the calendar.
+        """
+        return await self._make(dict.fromkeys(Week.of(made_at(one)) for one in ids))
+
+    async def _make(self, weeks: Iterable[Week]) -> Sequence[str]:
+        """Make what is missing; of several processes at once, one does it."""
         await self._session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
         existing = set((await self._session.scalars(_EXISTING)).all())
-        this_week = Week.of((await self._session.scalars(select(func.now()))).one())
-        missing = [
-            week for week in this_week.and_following(weeks_ahead) if week.partition not in existing
-        ]
+        missing = [week for week in weeks if week.partition not in existing]
         for week in missing:
             await self._add(week)
         return [week.partition for week in missing]

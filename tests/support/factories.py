@@ -1,9 +1,10 @@
 """Things to test with, each made by a function whose arguments have defaults."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import httpx
 
@@ -23,6 +24,7 @@ from app.policies.shield import Shield
 from app.settings import Settings
 from app.stores.executions import ExecutionFilter
 from app.stores.pages import Page
+from app.stores.recorder import Recorder
 from tests.support.clock import ManualClock
 
 NOTATION = "question: string -> answer: string"
@@ -118,19 +120,42 @@ async def an_execution(
         return await tx.executions.get(execution_id)
 
 
+def a_recorder(
+    database: Database,
+    *,
+    step: Callable[[str], None] = lambda _: None,
+    ended: Callable[[Sequence[UUID]], None] = lambda _: None,
+) -> Recorder:
+    """Build a recorder, whose connections end with the database's.
+
+    `step` hears of each connection and, before anybody else, of each statement that was done.
+    """
+
+    async def connect() -> Any:
+        step("connect")
+        connection = await database.open_connection()
+        connection.add_query_logger(lambda done: step(done.query))
+        return connection
+
+    return Recorder(connect, database.make_partitions, SystemClock(), ended)
+
+
 def an_action(
     database: Database,
     *adapters: Adapter,
     clock: Clock | None = None,
     seed: int = 0,
     shield: Shield | None = None,
+    recorder: Recorder | None = None,
 ) -> ProgramExecution:
     """Build the execution of programs on these adapters, on a clock that takes no time."""
     return ProgramExecution(
         database,
         ProgramCatalogue(),
         AdapterRegistry(adapters),
-        ExecutionRecords(database, new_ids(), shield or Shield()),
+        ExecutionRecords(
+            database, recorder or a_recorder(database), new_ids(), shield or Shield(), 10
+        ),
         clock or ManualClock(),
         Random(seed),  # noqa: S311 - jitter
     )

@@ -1,8 +1,14 @@
-"""The one place where a test waits by looking again."""
+"""The one place where a test waits."""
 
 import asyncio
 from collections.abc import Callable
 from time import monotonic
+
+
+async def written() -> None:
+    """Return when no recorder of this test has anything left to write."""
+    while writing := {task for task in asyncio.all_tasks() if task.get_name() == "write records"}:
+        await asyncio.wait(writing)
 
 
 async def wait_until(predicate: Callable[[], bool], timeout_s: float = 10) -> None:

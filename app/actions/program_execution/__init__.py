@@ -70,11 +70,11 @@ class ProgramExecution:
         adapter = self._adapter_of(runnable.program)
         inputs = _validated(runnable, wanted.inputs)
         beginning = _beginning(runnable, adapter, wanted, inputs)
-        execution_id = await self._records.begin(beginning)
+        begun = await self._records.begin(beginning)
         call = ProgramCall(runnable.for_adapter(), inputs, wanted.options.config)
         surroundings = Surroundings(adapter, self._clock, self._random)
         attempts = Attempts(call, runnable.compiled, wanted.options, surroundings)
-        execution = await self._run(execution_id, attempts)
+        execution = await self._run(begun, attempts)
         if execution.status != ExecutionStatus.COMPLETED:
             raise problem_of(execution)
         return execution
@@ -92,7 +92,7 @@ class ProgramExecution:
             members={"program_status": program.status, "program_error": reason},
         )
 
-    async def _run(self, execution_id: UUID, attempts: Attempts) -> Execution:
+    async def _run(self, execution: Execution, attempts: Attempts) -> Execution:
         began = self._clock.monotonic()
         ending = Ending.failed(_CANCELLED)
         try:
@@ -104,7 +104,7 @@ class ProgramExecution:
             raise
         finally:
             duration_ms = round((self._clock.monotonic() - began) * 1_000, 3)
-            execution = await self._records.end(execution_id, ending, attempts, duration_ms)
+            execution = await self._records.end(execution, ending, attempts, duration_ms)
         return execution
 
 
@@ -125,7 +125,7 @@ def _beginning(
         "adapter_type": adapter.kind,
         "inputs": inputs,
         "execution_options": wanted.options.as_document(),
-        "metadata_": wanted.metadata,
+        "metadata": wanted.metadata,
         "request_id": wanted.request_id,
     }
 

@@ -30,7 +30,10 @@ class Surroundings:
 
 
 class Attempts:
-    """Runs a call until it succeeds, or fails for good; `log` and `usage` grow on the way."""
+    """Runs a call until it succeeds, or fails for good; `log` and `usage` grow on the way.
+
+    `deadline` is the moment by which the whole has ended.
+    """
 
     def __init__(
         self,
@@ -47,12 +50,12 @@ class Attempts:
         self._adapter = surroundings.adapter
         self._clock = surroundings.clock
         self._random = surroundings.random
-        self._deadline = Deadline(surroundings.clock, options.deadline_ms / 1_000)
+        self.deadline = Deadline(surroundings.clock, options.deadline_ms / 1_000)
 
     async def __call__(self) -> ProgramResult:
         """Give the result with validated outputs; raises the last attempt's AdapterError."""
         policy = self._options.retry_policy()
-        return await policy.attempts(self._deadline, self._clock, self._random)(self._attempt)
+        return await policy.attempts(self.deadline, self._clock, self._random)(self._attempt)
 
     async def _attempt(self) -> ProgramResult:
         started_at, began = self._clock.now(), self._clock.monotonic()
@@ -87,7 +90,7 @@ class Attempts:
 
     async def _bounded(self, call: ProgramCall) -> ProgramResult:
         """Call the adapter within the time that there is; every failure is an AdapterError."""
-        seconds = self._deadline.cap(self._options.timeout / 1_000)
+        seconds = self.deadline.cap(self._options.timeout / 1_000)
         try:
             async with asyncio.timeout(seconds):
                 return await self._adapter.execute_program(call)

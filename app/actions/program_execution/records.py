@@ -16,20 +16,38 @@ from app.database import Database
 from app.errors import DatabaseUnavailableError
 from app.models import Execution
 from app.models.ids import Ids
+from app.models.states import ExecutionStatus
 from app.policies.shield import Shield
+from app.stores.recorder import Recorder
+from app.telemetry import spending
 
 logger = logging.getLogger(__name__)
+
+LAST_WORD_S = 1.0
+"""How long the end may take to be written where the deadline has passed."""
 
 _LEFT = AdapterError(ErrorType.CANCELLED, "The execution was cancelled before it began.")
 _UNFIT = AdapterError(ErrorType.UNEXPECTED, "The adapter's answer cannot be stored.")
 
 
 class ExecutionRecords:
-    """Writes records; an end that has begun to be written is written."""
+    """Writes records through the recorder; an end that has begun to be written is written.
 
-    def __init__(self, database: Database, ids: Ids, shield: Shield) -> None:
+    `patience_s` is how long a beginning may take before its caller is told to come again.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        recorder: Recorder,
+        ids: Ids,
+        shield: Shield,
+        patience_s: float,
+    ) -> None:
         self._database = database
+        self._recorder = recorder
         self._ids = ids
+        self._patience_s = patience_s
         self._shield = shield
         self._runs: set[asyncio.Task[Any] | None] = set()
 
@@ -53,58 +71,67 @@ class ExecutionRecords:
             task.cancel()
         await asyncio.gather(*runs, return_exceptions=True)
 
-    async def begin(self, values: Mapping[str, Any]) -> UUID:
-        """Record a running execution and give its id; cancelled meanwhile, it ends at once."""
-        execution_id = self._ids.new()
-        try:
-            await self._shield.uninterrupted(self._add({"id": execution_id, **values}))
-        except asyncio.CancelledError:
-            left = _values(Ending.failed(_LEFT), [], Usage(), 0.0)
-            await self._shield.uninterrupted(self._finish(execution_id, left))
-            raise
-        return execution_id
+    async def begin(self, values: Mapping[str, Any]) -> Execution:
+        """Record a running execution; its caller gone meanwhile, the record ends by itself."""
+        row = {"id": self._ids.new(), **values}
+        with spending("database"):
+            at = await self._recorder.begin(
+                row, _values(Ending.failed(_LEFT), [], Usage(), 0.0), self._patience_s
+            )
+        return Execution(
+            **_attributes(row), status=ExecutionStatus.RUNNING, created_at=at, started_at=at
+        )
 
     async def end(
-        self, execution_id: UUID, ending: Ending, attempts: Attempts, duration_ms: float
+        self, execution: Execution, ending: Ending, attempts: Attempts, duration_ms: float
     ) -> Execution:
         """End a record unless somebody else has; give it as it stands then.
 
         An answer that the database cannot hold is a bug of the adapter: it climbs, and the record
-        ends without the answer.
+        ends without the answer. DatabaseUnavailableError where the deadline comes first: the end
+        is kept then, and written when the database is back.
         """
         values = _values(ending, attempts.log, attempts.usage, duration_ms)
-        return await self._shield.uninterrupted(self._end(execution_id, values))
+        within_s = attempts.deadline.remaining_s + LAST_WORD_S
+        with spending("database"):
+            return await self._shield.uninterrupted(self._end(execution, values, within_s))
 
-    async def _end(self, execution_id: UUID, values: Mapping[str, Any]) -> Execution:
+    async def _end(
+        self, execution: Execution, values: Mapping[str, Any], within_s: float
+    ) -> Execution:
         try:
-            ended = await self._finish(execution_id, values)
-        except DatabaseUnavailableError:
+            at = await self._recorder.finish(execution.id, values, within_s)
+        except DatabaseUnavailableError as error:
+            error.members["execution_id"] = str(execution.id)
             raise
         except Exception:
             unfit = _values(Ending.failed(_UNFIT), [], Usage(), values["duration_ms"])
-            await self._finish(execution_id, {**unfit, "usage": values["usage"]})
+            unfit["usage"] = values["usage"]
+            await self._recorder.finish(execution.id, unfit, within_s)
+            _log(execution, unfit)
             raise
-        return ended or await self._get(execution_id)
-
-    async def _add(self, values: Mapping[str, Any]) -> None:
-        async with self._database.transaction() as tx:
-            await tx.executions.add_running(values)
+        if at is None:
+            return await self._get(execution.id)
+        for name, value in values.items():
+            setattr(execution, name, value)
+        execution.finished_at = at
+        _log(execution, values)
+        return execution
 
     async def _get(self, execution_id: UUID) -> Execution:
         async with self._database.transaction() as tx:
             return await tx.executions.get(execution_id)
 
-    async def _finish(self, execution_id: UUID, values: Mapping[str, Any]) -> Execution | None:
-        """End a record and count it; None where there is none, or it had ended."""
-        async with self._database.transaction() as tx:
-            execution = await tx.executions.finish(execution_id, values)
-            if execution is None:
-                return None
-            await tx.programs.count_execution(execution.program_id)
-        logger.info(
-            "execution %s of %s ended: %s", execution.id, execution.program_name, execution.outcome
-        )
-        return execution
+
+def _attributes(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Give columns by the names that their attributes have."""
+    return {"metadata_" if name == "metadata" else name: row[name] for name in row}
+
+
+def _log(execution: Execution, values: Mapping[str, Any]) -> None:
+    logger.info(
+        "execution %s of %s ended: %s", execution.id, execution.program_name, values["outcome"]
+    )
 
 
 def _values(

@@ -1,0 +1,91 @@
+"""The recorder: begins and ends records by group commit, each caller awaiting its own.
+
+Every row is committed before its caller goes on. Beginnings and ends have a writer each, so that
+new work never stands in the way of answers that were paid for.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.policies.clock import Clock
+from app.stores.recorder.statements import (
+    BEGINNING,
+    ENDING,
+    Beginnings,
+    Endings,
+    MakePartitions,
+    Observer,
+    encoded,
+)
+from app.stores.recorder.writer import Connect, Writer
+from app.stores.recorder.writes import Write, unavailable
+
+MOST_WAITING = 10_000
+"""Beginnings over this number are refused; ends never are: each had a beginning."""
+
+
+def _nobody(_ids: Sequence[UUID]) -> None:
+    """Hear of ended records, and tell nobody."""
+
+
+class Recorder:
+    """Writes records in groups; `ended` is told of the ids after the commit of their ends."""
+
+    def __init__(
+        self,
+        connect: Connect,
+        make_partitions: MakePartitions,
+        clock: Clock,
+        ended: Observer = _nobody,
+    ) -> None:
+        self._beginnings = Writer(connect, Beginnings(make_partitions, self._leave), clock)
+        self._ends = Writer(connect, Endings(ended), clock)
+
+    async def begin(
+        self, row: Mapping[str, Any], left: Mapping[str, Any], within_s: float
+    ) -> datetime:
+        """Add a running record; give the time of its beginning, on the database's clock.
+
+        DatabaseUnavailableError where it is not written within `within_s`. A caller who goes,
+        then or by cancellation, leaves either no record or one that ends as `left` says.
+        """
+        if self._beginnings.waiting >= MOST_WAITING:
+            raise unavailable()
+        write = Write(encoded(BEGINNING, row), is_kept=False, left=left)
+        self._beginnings.add(write)
+        try:
+            at = await write.within(within_s)
+        except asyncio.CancelledError:
+            if not write.written.cancelled():  # it was written before the caller could see it
+                self._leave(write)
+            raise
+        assert at is not None  # noqa: S101 - a beginning that is not written fails
+        return at
+
+    async def finish(
+        self, execution_id: UUID, ending: Mapping[str, Any], within_s: float
+    ) -> datetime | None:
+        """End a record and count it; give the time, None where it had ended or there is none.
+
+        DatabaseUnavailableError where it is not written within `within_s`: it is kept, and
+        written when the database is back. A caller may go meanwhile: the end is written.
+        """
+        write = self._end(execution_id, ending)
+        return await write.within(within_s)
+
+    async def close(self, grace_s: float) -> None:
+        """Write what waits; what is not written after `grace_s` is lost, and logged."""
+        await self._beginnings.close(grace_s)
+        await self._ends.close(grace_s)
+
+    def _leave(self, begun: Write) -> None:
+        assert begun.left is not None  # noqa: S101 - every beginning says it
+        self._end(begun.id, begun.left)
+
+    def _end(self, execution_id: UUID, ending: Mapping[str, Any]) -> Write:
+        write = Write(encoded(ENDING, {"id": execution_id, **ending}), is_kept=True)
+        self._ends.add(write)
+        return write

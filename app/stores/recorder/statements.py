@@ -1,0 +1,170 @@
+"""What is written of many records by one statement: their beginnings, or their ends."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.dialects import postgresql
+
+from app.models import Execution
+from app.models.states import EXECUTION_MOVES, ExecutionStatus
+from app.stores.documents import dump_document
+from app.stores.recorder.writes import Write
+
+BEGINNING = (
+    "id",
+    "program_id",
+    "program_name",
+    "program_revision",
+    "signature_id",
+    "signature_name",
+    "signature_version",
+    "adapter_type",
+    "inputs",
+    "execution_options",
+    "metadata",
+    "request_id",
+)
+"""The columns that a beginning brings."""
+
+ENDING = (
+    "id",
+    "status",
+    "outcome",
+    "adapter",
+    "outputs",
+    "raw_output",
+    "error",
+    "details",
+    "attempts",
+    "usage",
+    "duration_ms",
+)
+"""The columns that an end brings."""
+
+Link: TypeAlias = "asyncpg.Connection[Any]"
+MakePartitions = Callable[[Sequence[UUID]], Awaitable[object]]
+Observer = Callable[[Sequence[UUID]], None]
+
+_TABLE = Execution.__table__
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+_TYPES = {name: _TABLE.c[name].type.compile(_DIALECT) for name in _TABLE.c.keys()}  # noqa: SIM118
+_DOCUMENTS = frozenset(name for name, kind in _TYPES.items() if kind == "JSON")
+
+
+def encoded(columns: Sequence[str], row: Mapping[str, Any]) -> list[Any]:
+    """Put a row into the order of its columns, documents as text; what it lacks is null."""
+    return [
+        dump_document(value) if name in _DOCUMENTS and value is not None else value
+        for name, value in ((name, row.get(name)) for name in columns)
+    ]
+
+
+def _unnested(columns: Sequence[str]) -> str:
+    """Write the rows of a group as a table `n`: `unnest($1::UUID[], …) AS n (id, …)`."""
+    arrays = ", ".join(f"${place}::{_TYPES[name]}[]" for place, name in enumerate(columns, 1))
+    return f"unnest({arrays}) AS n ({', '.join(columns)})"
+
+
+def _arrays(group: Sequence[Write]) -> list[Sequence[Any]]:
+    """Turn rows into columns; in order of id, so that two groups lock rows alike."""
+    ordered = sorted(group, key=lambda write: write.id)
+    return list(zip(*(write.values for write in ordered), strict=True))
+
+
+_INSERT = f"""
+INSERT INTO executions ({", ".join(BEGINNING)}, status, attempts, created_at, started_at)
+SELECT n.*, '{ExecutionStatus.RUNNING}', '[]', now(), now() FROM {_unnested(BEGINNING)}
+"""  # noqa: S608 - our own columns
+_RETURNING = "RETURNING id, created_at AS at"
+_BEGIN = _INSERT + _RETURNING
+# Waits for a commit that is still under way, and then adds nothing.
+_BEGIN_UNLESS_BEGUN = f"{_INSERT} ON CONFLICT (id) DO NOTHING {_RETURNING}"
+
+# The range keeps the look-up within the partitions of the group.
+_FIND = """
+SELECT id, created_at AS at FROM executions WHERE id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3
+"""
+
+_MOVES = ", ".join(
+    f"('{origin}', '{target}')" for origin, targets in EXECUTION_MOVES.items() for target in targets
+)
+_FINISH = f"""
+WITH ended AS (
+    UPDATE executions AS e
+    SET {", ".join(f"{name} = n.{name}" for name in ENDING[1:])}, finished_at = now()
+    FROM {_unnested(ENDING)}
+    WHERE e.id = n.id
+        AND e.id BETWEEN ${len(ENDING) + 1} AND ${len(ENDING) + 2}
+        AND (e.status, n.status) IN ({_MOVES})
+    RETURNING e.id, e.program_id
+), counted AS (
+    INSERT INTO execution_counts (program_id, ended, last_ended_at)
+    SELECT program_id, count(*), now() FROM ended GROUP BY program_id
+)
+SELECT id, now() AS at FROM ended
+"""  # noqa: S608 - our own columns and states
+
+
+class Beginnings:
+    """Adds running records, all or none; `leave` is told of those whose callers have gone."""
+
+    def __init__(self, make_partitions: MakePartitions, leave: Callable[[Write], None]) -> None:
+        self._make_partitions = make_partitions
+        self._leave = leave
+
+    async def __call__(self, link: Link, group: Sequence[Write]) -> None:
+        """Write a group, making partitions where they are missing."""
+        begun: dict[UUID, datetime] = {}
+        fresh = [write for write in group if not write.is_uncertain]
+        if fresh:
+            begun = await self._insert(link, fresh, _BEGIN)
+        uncertain = [write for write in group if write.is_uncertain]
+        if uncertain:
+            await self._insert(link, uncertain, _BEGIN_UNLESS_BEGUN)
+            begun |= await _found(link, uncertain)
+        for write in group:
+            if not write.settle(begun[write.id]):
+                self._leave(write)
+
+    async def _insert(
+        self, link: Link, group: Sequence[Write], statement: str
+    ) -> dict[UUID, datetime]:
+        try:
+            rows = await link.fetch(statement, *_arrays(group))
+        except asyncpg.CheckViolationError:  # "no partition of relation" is one
+            await self._make_partitions([write.id for write in group])
+            rows = await link.fetch(statement, *_arrays(group))
+        return _times(rows)
+
+
+class Endings:
+    """Ends records that have not ended, and counts them; `ended` hears of all of them."""
+
+    def __init__(self, ended: Observer) -> None:
+        self._ended = ended
+
+    async def __call__(self, link: Link, group: Sequence[Write]) -> None:
+        """Write a group; an end that may have been written is simply not written twice."""
+        at = _times(await link.fetch(_FINISH, *_arrays(group), *_range(group)))
+        for write in group:
+            write.settle(at.get(write.id))
+        # Not by us: what an observer raises is no failure of the write.
+        asyncio.get_running_loop().call_soon(self._ended, [write.id for write in group])
+
+
+async def _found(link: Link, group: Sequence[Write]) -> dict[UUID, datetime]:
+    """Read when records were begun."""
+    return _times(await link.fetch(_FIND, [write.id for write in group], *_range(group)))
+
+
+def _times(rows: Sequence[asyncpg.Record]) -> dict[UUID, datetime]:
+    return {row["id"]: row["at"] for row in rows}
+
+
+def _range(group: Sequence[Write]) -> tuple[UUID, UUID]:
+    ids = [write.id for write in group]
+    return min(ids), max(ids)
