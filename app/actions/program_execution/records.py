@@ -48,6 +48,7 @@ class ExecutionRecords:
         self._recorder = recorder
         self._ids = ids
         self._patience_s = patience_s
+        self._left = _values(Ending.failed(_LEFT), [], Usage(), 0.0)
         self._shield = shield
         self._runs: set[asyncio.Task[Any] | None] = set()
 
@@ -75,9 +76,7 @@ class ExecutionRecords:
         """Record a running execution; its caller gone meanwhile, the record ends by itself."""
         row = {"id": self._ids.new(), **values}
         with spending("database"):
-            at = await self._recorder.begin(
-                row, _values(Ending.failed(_LEFT), [], Usage(), 0.0), self._patience_s
-            )
+            at = await self._recorder.begin(row, self._left, self._patience_s)
         return Execution(
             **_attributes(row), status=ExecutionStatus.RUNNING, created_at=at, started_at=at
         )

@@ -1,0 +1,153 @@
+"""The servers that are measured, each under the same settings: `python -m bench.servers <way>`."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+from pydantic import BaseModel, SecretStr
+
+from app.actions.program_catalogue import ProgramCatalogue, RunnableProgram
+from app.actions.program_execution import ProgramExecution
+from app.actions.program_execution.records import ExecutionRecords
+from app.database import Database, Transaction
+from app.main import create_app
+from app.models.ids import Ids
+from app.policies.clock import SystemClock
+from app.policies.shield import Shield
+from app.runtime import Runtime, open_runtime
+from app.settings import AuthSettings, DatabaseSettings, Settings
+from app.stores.recorder import Recorder
+from app.telemetry import configure_logging
+
+
+class BareBody(BaseModel):
+    """What the bare route takes."""
+
+    inputs: dict[str, Any]
+
+
+def bare_app() -> FastAPI:
+    """Make an application whose one route answers from memory."""
+    app = FastAPI()
+
+    @app.post("/bare")
+    async def bare(body: BareBody) -> dict[str, Any]:
+        return {"outputs": {"answer": "Paris"}, "inputs": body.inputs}
+
+    return app
+
+
+class OrmRecorder(Recorder):
+    """Writes each beginning and each end in an ORM transaction of its own, as it once was."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database.open_connection, database.make_partitions, SystemClock())
+        self._database = database
+
+    async def begin(  # type: ignore[override] # noqa: D102 - as the parent
+        self, row: Mapping[str, Any], _left: Mapping[str, Any], _within_s: float
+    ) -> datetime:
+        values = {"metadata_" if name == "metadata" else name: row[name] for name in row}
+        async with self._database.transaction() as tx:
+            execution_id = await tx.executions.add_running(values)
+            return (await tx.executions.get(execution_id)).created_at
+
+    async def finish(  # type: ignore[override] # noqa: D102 - as the parent
+        self, execution_id: UUID, ending: Mapping[str, Any], _within_s: float
+    ) -> datetime | None:
+        async with self._database.transaction() as tx:
+            ended = await tx.executions.finish(execution_id, ending)
+            assert ended is not None  # noqa: S101 - nobody else ends it
+            await tx.programs.count_execution(ended.program_id)
+            return ended.finished_at
+
+
+class CachedCatalogue(ProgramCatalogue):
+    """Reads a program once, as a catalogue would that is told of changes."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        self._database = database
+        self._programs: dict[UUID, RunnableProgram] = {}
+
+    async def get(self, _tx: Transaction, program_id: UUID) -> RunnableProgram:  # noqa: D102
+        if program_id not in self._programs:
+            async with self._database.transaction() as tx:
+                self._programs[program_id] = await super().get(tx, program_id)
+        return self._programs[program_id]
+
+
+class NoTransactions(Database):
+    """Gives a unit of work that costs nothing, to those who read from memory."""
+
+    def __init__(self) -> None:
+        """Need no engine."""
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:  # noqa: D102
+        yield None
+
+
+def recorder_of(database: Database, way: str) -> Recorder:
+    """Build the way of recording that is measured."""
+    if way == "orm":
+        return OrmRecorder(database)
+    return Recorder(database.open_connection, database.make_partitions, SystemClock())
+
+
+def changed(runtime: Runtime, way: str) -> Runtime:
+    """Put the way of recording that is measured into a runtime."""
+    database, clock = runtime.database, SystemClock()
+    records = ExecutionRecords(database, recorder_of(database, way), Ids(clock), Shield(), 2.0)
+    is_cached = way != "orm"
+    execute = ProgramExecution(
+        NoTransactions() if is_cached else database,
+        CachedCatalogue(database) if is_cached else ProgramCatalogue(),
+        runtime.adapters,
+        records,
+        clock,
+        Random(0),  # noqa: S311 - jitter
+    )
+    return replace(runtime, execute_program=execute)
+
+
+async def serve(app: FastAPI, port: int) -> None:
+    """Serve with uvloop and httptools, without an access log."""
+    config = uvicorn.Config(
+        app,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+    )
+    await uvicorn.Server(config).serve()
+
+
+async def main(way: str, port: int, url: str) -> None:
+    """Serve one way until the process is told to end."""
+    if way == "bare":
+        await serve(bare_app(), port)
+        return
+    settings = Settings(
+        database=DatabaseSettings(url=SecretStr(url)), auth=AuthSettings(mode="none")
+    )
+    configure_logging(settings.logging)
+    async with open_runtime(settings) as runtime:
+        used = runtime if way == "recorder" else changed(runtime, way)
+        await serve(create_app(settings, used), port)
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
