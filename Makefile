@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SOURCES := app tests migrations
+SOURCES := app tests migrations bench
 
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
@@ -15,7 +15,7 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 CLIENTS := .venv-clients
 INSTALLED_CLIENTS := $(CLIENTS)/.installed
 
-.PHONY: help install demo test check format openapi settings migration lock clients fuzz ci clean
+.PHONY: help install demo test check format bench-record openapi settings migration lock clients fuzz ci clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ check: $(INSTALLED_DEV) ## format, lint, types, layers, sizes, OpenAPI diff, mig
 format: $(INSTALLED_DEV) ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format $(SOURCES) scripts
 	@$(BIN)/ruff check --fix $(SOURCES) scripts
+
+bench-record: $(INSTALLED_DEV) ## what a durable record costs, against a bare route
+	@$(BIN)/python -m bench.record_path
 
 openapi: $(INSTALLED_DEV) ## write docs/openapi.json anew
 	@$(BIN)/python -m scripts.openapi

@@ -14,6 +14,7 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 from pydantic import BaseModel, SecretStr
+from typing_extensions import override
 
 from app.actions.program_catalogue import ProgramCatalogue, RunnableProgram
 from app.actions.program_execution import ProgramExecution
@@ -53,16 +54,18 @@ class OrmRecorder(Recorder):
         super().__init__(database.open_connection, database.make_partitions, SystemClock())
         self._database = database
 
-    async def begin(  # type: ignore[override] # noqa: D102 - as the parent
-        self, row: Mapping[str, Any], _left: Mapping[str, Any], _within_s: float
+    @override
+    async def begin(
+        self, row: Mapping[str, Any], left: Mapping[str, Any], within_s: float
     ) -> datetime:
         values = {"metadata_" if name == "metadata" else name: row[name] for name in row}
         async with self._database.transaction() as tx:
             execution_id = await tx.executions.add_running(values)
             return (await tx.executions.get(execution_id)).created_at
 
-    async def finish(  # type: ignore[override] # noqa: D102 - as the parent
-        self, execution_id: UUID, ending: Mapping[str, Any], _within_s: float
+    @override
+    async def finish(
+        self, execution_id: UUID, ending: Mapping[str, Any], within_s: float
     ) -> datetime | None:
         async with self._database.transaction() as tx:
             ended = await tx.executions.finish(execution_id, ending)
@@ -79,10 +82,11 @@ class CachedCatalogue(ProgramCatalogue):
         self._database = database
         self._programs: dict[UUID, RunnableProgram] = {}
 
-    async def get(self, _tx: Transaction, program_id: UUID) -> RunnableProgram:  # noqa: D102
+    @override
+    async def get(self, tx: Transaction, program_id: UUID) -> RunnableProgram:
         if program_id not in self._programs:
-            async with self._database.transaction() as tx:
-                self._programs[program_id] = await super().get(tx, program_id)
+            async with self._database.transaction() as reading:
+                self._programs[program_id] = await super().get(reading, program_id)
         return self._programs[program_id]
 
 
@@ -93,7 +97,8 @@ class NoTransactions(Database):
         """Need no engine."""
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Any]:  # noqa: D102
+    @override
+    async def transaction(self) -> AsyncIterator[Any]:
         yield None
 
 
