@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from app.database import _MIGRATION_LOCK, RETRY_AFTER_S, Database, SchemaError, Transaction
 from app.errors import DatabaseUnavailableError, SignatureNotFoundError
@@ -551,3 +551,40 @@ async def test_a_migration_does_not_queue_behind_a_locked_table(
     await other.close()
     with pytest.raises(SchemaError):
         await connect(empty_url).require_head()
+
+
+# Beside the unit of work
+
+
+async def test_what_no_transaction_may_do_is_done_without_one(
+    connect: Connect, empty_url: str
+) -> None:
+    """Each statement is committed by itself, also those that a transaction may not hold."""
+    database = connect(empty_url)
+
+    async def work() -> None:
+        async with database.autocommit() as tx:
+            await execute(tx, "CREATE TABLE kept (a int)")
+            await execute(tx, "CREATE INDEX CONCURRENTLY ON kept (a)")
+            raise ValueError("too late")
+
+    with pytest.raises(ValueError, match="too late"):
+        await work()
+    assert await ask(database, "SELECT to_regclass('kept') IS NOT NULL") is True
+    async with database.transaction() as tx:
+        with pytest.raises(DBAPIError, match="cannot run inside a transaction"):
+            await execute(tx, "CREATE INDEX CONCURRENTLY ON kept (a)")
+        await tx._session.rollback()
+
+
+async def test_a_connection_beside_the_pool_is_closed_with_it(
+    connect: Connect, database_url: str, watcher: Any, name: str
+) -> None:
+    """It takes none of the pool's, and whoever keeps it need not close it."""
+    database = connect(f"{database_url}&application_name={name}", pool_size=1)
+    kept = [await database.open_connection() for _ in range(2)]
+    await database.ping()
+    await kept[0].close()
+    await database.open_connection()
+    await database.close()
+    await becomes(watcher, connections(name), 0)

@@ -136,3 +136,11 @@ async def test_a_statement_about_one_record_looks_into_one_partition(
     await ensured(scratch, 9)
     named = set(re.findall(r"executions_\d{4}w\d\d", await scratch.run_sync(plan)))
     assert named == {(await this_week(scratch)).partition}
+
+
+async def test_partitions_for_ids_of_any_time_are_made_once(scratch: Database) -> None:
+    """Two processes that miss the same weeks at once make each once."""
+    moments = [datetime(2025, 12, 1, tzinfo=UTC), datetime(2027, 12, 1, tzinfo=UTC)]
+    ids = [Ids(ManualClock(moment)).new() for moment in moments for _ in range(3)]
+    made = await asyncio.gather(scratch.make_partitions(ids), scratch.make_partitions(ids))
+    assert sorted(made, key=len) == [[], ["executions_2025w49", "executions_2027w48"]]
