@@ -83,13 +83,11 @@ class Writer:
         group: list[Write] = []
         characters = 0
         while self._waiting and len(group) < MOST_ROWS and characters < MOST_CHARACTERS:
-            if group and self._waiting[0].is_suspect:
-                break
             write = self._waiting.popleft()
             if write.is_wanted:
                 group.append(write)
                 characters += write.size
-            if write.is_suspect:
+            if write.is_suspect:  # all of them stand at the front
                 break
         return group
 
@@ -115,7 +113,7 @@ class Writer:
 
     def _take_back(self, group: Sequence[Write], error: Exception) -> None:
         logger.warning("%d records wait: %s: %s", len(group), type(error).__name__, error)
-        self._waiting.extend(group)
+        self._waiting.extendleft(reversed(group))
         if self._link is not None and has_unknown_outcome(error):
             self._link.terminate()
             self._link = None
@@ -125,8 +123,8 @@ class Writer:
     def _refuse(self, group: Sequence[Write], error: Exception) -> None:
         """Tell the one whose row was refused; of several, find out which it is."""
         if len(group) > 1:
-            for write in reversed(group):
+            for write in group:
                 write.is_suspect = True
-                self._waiting.appendleft(write)
+            self._waiting.extendleft(reversed(group))
         elif not group[0].fail(error):
             logger.error("execution %s is not written", group[0].id, exc_info=error)
