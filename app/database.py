@@ -33,6 +33,7 @@ from app.stores.executions import ExecutionStore
 from app.stores.partitions import PartitionStore
 from app.stores.programs import ProgramStore
 from app.stores.signatures import SignatureStore
+from app.stores.statistics import StatisticsStore
 from app.telemetry import spend
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,11 @@ class Transaction:
     def executions(self) -> ExecutionStore:
         """The rows of `executions`."""
         return ExecutionStore(self._session)
+
+    @cached_property
+    def statistics(self) -> StatisticsStore:
+        """Figures over the rows of `executions`."""
+        return StatisticsStore(self._session)
 
     @cached_property
     def partitions(self) -> PartitionStore:

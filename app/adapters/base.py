@@ -11,6 +11,7 @@ from uuid import UUID
 
 from app.adapters.usage import Usage
 from app.signatures.definition import SignatureDefinition
+from app.signatures.states import ModuleShape
 
 
 @dataclass(frozen=True)
@@ -132,4 +133,13 @@ class WarmsUp(Protocol):
 
     async def warm_up(self) -> None:
         """Do it now; never raises."""
+        ...
+
+
+@runtime_checkable
+class KnowsModules(Protocol):
+    """An adapter that builds modules itself, and so knows what their compiled state holds."""
+
+    async def module_shape(self, program: Program) -> ModuleShape:
+        """Say what a program's state holds; `unsupported` where its module cannot be built."""
         ...

@@ -99,7 +99,8 @@ async def program(client: httpx.AsyncClient) -> dict[str, Any]:
 def _paths(program: dict[str, Any]) -> list[str]:
     """List every address that takes a POST."""
     one = f"/v1/programs/{program['program_id']}"
-    return ["/v1/signatures", "/v1/programs", f"{one}/executions", f"{one}/initialize"]
+    check = f"/v1/signatures/{program['signature_id']}/check"
+    return ["/v1/signatures", "/v1/programs", check, f"{one}/executions", f"{one}/initialize"]
 
 
 def _dumped(value: Any) -> str:

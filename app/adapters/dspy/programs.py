@@ -16,10 +16,12 @@ from app.adapters.dspy.errors import adapter_error
 from app.adapters.dspy.lms import BoundLM, LanguageModel, LanguageModels
 from app.adapters.dspy.servers import ModelServers
 from app.adapters.dspy.signatures import build_signature
+from app.adapters.dspy.states import apply_state, module_shape
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.json_values import as_json
 from app.policies.clock import Clock
 from app.signatures.definition import SignatureDefinition
+from app.signatures.states import ModuleShape
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +87,10 @@ class DspyPrograms:
         """Raise `unsupported` where DSPy cannot hold the signature."""
         build_signature(signature)
 
+    def module_shape(self, program: Program) -> ModuleShape:
+        """Say what a program's state holds; `unsupported` where its module cannot be built."""
+        return module_shape(_build_module(replace(program, state=None)))
+
     def prepare(self, program: Program) -> PreparedProgram:
         """Build a program's module; `invalid_request` or `unsupported` says what cannot be."""
         config = read_config(program.config)
@@ -126,7 +132,10 @@ def _build_module(program: Program) -> Any:
         raise AdapterError(
             ErrorType.UNSUPPORTED, "chain_of_thought cannot take an input named reasoning"
         )
-    return MODULES[program.module](build_signature(program.signature))
+    module = MODULES[program.module](build_signature(program.signature))
+    if program.state is not None:
+        apply_state(module, program.state)
+    return module
 
 
 def _prompt_format(name: str) -> Any:
