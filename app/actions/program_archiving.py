@@ -22,13 +22,17 @@ class ProgramArchiving:
 
     async def __call__(self, program_id: UUID) -> Program:
         """Retire; raises ProgramNotFoundError, InvalidTransitionError where it is already."""
+        program = await self._mark(program_id)
+        await self._forget(program)
+        return program
+
+    async def _mark(self, program_id: UUID) -> Program:
         async with self._database.transaction() as tx:
             program = await tx.programs.mark(program_id, ProgramStatus.ARCHIVED)
             if program is None:
                 await tx.programs.get(program_id)
                 raise InvalidTransitionError("The program is archived already.")
-        await self._forget(program)
-        return program
+            return program
 
     async def _forget(self, program: Program) -> None:
         adapter = self._adapters.find(program.adapter)
