@@ -12,6 +12,7 @@ DspatchError
 ├── NotFoundError                 404
 │   ├── SignatureNotFoundError
 │   ├── ProgramNotFoundError
+│   ├── RevisionNotFoundError
 │   └── ExecutionNotFoundError
 ├── ConflictError                 409
 │   ├── NameTakenError
@@ -153,6 +154,12 @@ class ProgramNotFoundError(NotFoundError):
     """No program has this id."""
 
     title = "No such program"
+
+
+class RevisionNotFoundError(NotFoundError):
+    """The program never had this revision."""
+
+    title = "No such revision"
 
 
 class ExecutionNotFoundError(NotFoundError):

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 
+from app.actions.execution_waiting import ExecutionEnds, ExecutionWaiting
 from app.actions.program_catalogue import ProgramCatalogue
 from app.actions.program_execution import ProgramExecution
 from app.actions.program_execution.records import ExecutionRecords
@@ -38,6 +39,7 @@ class Runtime:
     register_program: ProgramRegistration
     initialize_program: ProgramInitialization
     execute_program: ProgramExecution
+    wait_for_execution: ExecutionWaiting
 
 
 @asynccontextmanager
@@ -71,7 +73,8 @@ async def open_runtime(
         ids = Ids(clock, clock_offset_s)
         catalogue = ProgramCatalogue()
         initialize_program = ProgramInitialization(database, catalogue, adapters, shield)
-        records = ExecutionRecords(database, ids, shield)
+        keeps_traces = settings.telemetry.content
+        records = ExecutionRecords(database, ids, shield, keeps_traces=keeps_traces)
         stack.push_async_callback(records.close)
         yield Runtime(
             settings=settings,
@@ -83,6 +86,7 @@ async def open_runtime(
             register_program=ProgramRegistration(database, ids, adapters, initialize_program),
             initialize_program=initialize_program,
             execute_program=ProgramExecution(database, catalogue, adapters, records, clock, random),
+            wait_for_execution=ExecutionWaiting(database, ExecutionEnds(clock), clock),
         )
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.errors import NameTakenError, ProgramNotFoundError
+from app.errors import NameTakenError, ProgramNotFoundError, RevisionNotFoundError
 from app.models import Program, ProgramRevision
 from app.models.states import ProgramStatus, program_origins
 from app.stores.pages import Page, Paged, on_page, paged
@@ -60,6 +60,14 @@ class ProgramStore:
             created_at=func.now(),
         )
         await self._session.execute(statement)
+
+    async def get_revision(self, program_id: UUID, revision: int) -> ProgramRevision:
+        """Find what the program was; RevisionNotFoundError where it never had the revision."""
+        found = await self._session.get(ProgramRevision, (program_id, revision))
+        if found is None:
+            message = f"The program {program_id} has no revision {revision}."
+            raise RevisionNotFoundError(message)
+        return found
 
     async def list_revisions(self, program_id: UUID) -> Sequence[ProgramRevision]:
         """List what the program was, newest first."""
