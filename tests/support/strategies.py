@@ -83,7 +83,7 @@ def _nested(inner: st.SearchStrategy[FieldType]) -> st.SearchStrategy[FieldType]
 
 def field_names() -> st.SearchStrategy[str]:
     """Make names that fields may have, in any script."""
-    letters = st.characters(categories=["L", "Nd"], include_characters="_")
+    letters = st.characters(categories=["L", "N"], include_characters="_")
     names = st.text(letters, min_size=1, max_size=MAX_NAME)
     return names.filter(lambda name: name.isidentifier() and not keyword.iskeyword(name))
 
