@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 
+from app.actions.execution_waiting import ExecutionEnds, ExecutionWaiting
 from app.actions.program_archiving import ProgramArchiving
 from app.actions.program_catalogue import ProgramCatalogue
 from app.actions.program_change import ProgramChange
@@ -54,6 +55,7 @@ class Runtime:
     read_state: ProgramStateReading
     upload_state: ProgramStateUpload
     execute_program: ProgramExecution
+    wait_for_execution: ExecutionWaiting
 
 
 @asynccontextmanager
@@ -89,7 +91,8 @@ async def open_runtime(
         preparation, states = ProgramPreparation(adapters), ProgramStates(adapters)
         initialize_program = ProgramInitialization(database, catalogue, preparation, shield)
         change_program = ProgramChange(database, catalogue, adapters, preparation)
-        records = ExecutionRecords(database, ids, shield)
+        keeps_traces = settings.telemetry.content
+        records = ExecutionRecords(database, ids, shield, keeps_traces=keeps_traces)
         stack.push_async_callback(records.close)
         yield Runtime(
             settings=settings,
@@ -110,6 +113,7 @@ async def open_runtime(
             read_state=ProgramStateReading(database, catalogue, states),
             upload_state=ProgramStateUpload(database, catalogue, states, change_program),
             execute_program=ProgramExecution(database, catalogue, adapters, records, clock, random),
+            wait_for_execution=ExecutionWaiting(database, ExecutionEnds(clock), clock),
         )
 
 

@@ -49,7 +49,7 @@ async def test_an_older_schema_is_refused(scratch: Database) -> None:
     """A schema that is not at head is named, with what to do."""
     await scratch.require_head()
     await scratch.run_sync(lambda connection: command.downgrade(alembic_config(connection), "base"))
-    with pytest.raises(SchemaError, match=r"is at nothing, this program needs 0001.*migrate"):
+    with pytest.raises(SchemaError, match=r"is at nothing, this program needs [0-9]{4}.*migrate"):
         await scratch.require_head()
 
 

@@ -28,13 +28,28 @@ class Program:
 
 
 @dataclass(frozen=True)
+class Repair:
+    """Why the model is asked again: what it said last, and each fault of it in a sentence."""
+
+    raw_output: Any
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ProgramCall:
-    """One call of a program; `inputs` are validated, `config` are LM parameters of this call."""
+    """One call of a program; `inputs` are validated, `config` are LM parameters of this call.
+
+    With a `repair` the model is told of its faults; an adapter that cannot tell it asks as ever.
+    Where `trace` is a list, each LM call is appended to it as it ends:
+    `{predictor, lm, messages, completion, usage, duration_ms}`.
+    """
 
     program: Program
     inputs: Mapping[str, Any]
     config: Mapping[str, Any] = field(default_factory=dict)
     attempt: int = 1
+    repair: Repair | None = None
+    trace: list[Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True)

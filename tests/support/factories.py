@@ -137,12 +137,15 @@ def an_action(
 
 
 def a_run(
-    program: Program, inputs: Mapping[str, Any] | None = None, **options: Any
+    program: Program,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    revision: int | None = None,
+    **options: Any,
 ) -> ProgramExecutionInput:
     """Ask for one run, with these options."""
-    return ProgramExecutionInput(
-        program.id, QUESTION if inputs is None else inputs, ExecutionOptions(**options)
-    )
+    given = QUESTION if inputs is None else inputs
+    return ProgramExecutionInput(program.id, given, ExecutionOptions(**options), revision=revision)
 
 
 async def records_of(database: Database, program: Program) -> list[Execution]:

@@ -27,7 +27,10 @@ _UNFIT = AdapterError(ErrorType.UNEXPECTED, "The adapter's answer cannot be stor
 class ExecutionRecords:
     """Writes records; an end that has begun to be written is written."""
 
-    def __init__(self, database: Database, ids: Ids, shield: Shield) -> None:
+    def __init__(
+        self, database: Database, ids: Ids, shield: Shield, *, keeps_traces: bool = False
+    ) -> None:
+        self._keeps_traces = keeps_traces
         self._database = database
         self._ids = ids
         self._shield = shield
@@ -53,6 +56,10 @@ class ExecutionRecords:
             task.cancel()
         await asyncio.gather(*runs, return_exceptions=True)
 
+    def new_trace(self) -> list[Mapping[str, Any]] | None:
+        """Give a list for the LM calls of a run; None where they are not to be kept."""
+        return [] if self._keeps_traces else None
+
     async def begin(self, values: Mapping[str, Any]) -> UUID:
         """Record a running execution and give its id; cancelled meanwhile, it ends at once."""
         execution_id = self._ids.new()
@@ -73,6 +80,7 @@ class ExecutionRecords:
         ends without the answer.
         """
         values = _values(ending, attempts.log, attempts.usage, duration_ms)
+        values["trace"] = attempts.trace
         return await self._shield.uninterrupted(self._end(execution_id, values))
 
     async def _end(self, execution_id: UUID, values: Mapping[str, Any]) -> Execution:

@@ -14,6 +14,7 @@ from app.adapters.dspy.config import read_config, read_parameters
 from app.adapters.dspy.endpoints import ServedLM
 from app.adapters.dspy.errors import adapter_error
 from app.adapters.dspy.lms import BoundLM, LanguageModel, LanguageModels
+from app.adapters.dspy.repairs import ChatFormat, JSONFormat, XMLFormat
 from app.adapters.dspy.servers import ModelServers
 from app.adapters.dspy.signatures import build_signature
 from app.adapters.dspy.states import apply_state, module_shape
@@ -35,9 +36,9 @@ MODULES: Mapping[str, Any] = MappingProxyType(
 
 PROMPT_FORMATS: Mapping[str, Any] = MappingProxyType(
     {
-        "json": dspy.JSONAdapter(use_native_function_calling=False),
-        "chat": dspy.ChatAdapter(use_json_adapter_fallback=False),
-        "xml": dspy.XMLAdapter(use_json_adapter_fallback=False),
+        "json": JSONFormat(use_native_function_calling=False),
+        "chat": ChatFormat(use_json_adapter_fallback=False),
+        "xml": XMLFormat(use_json_adapter_fallback=False),
     }
 )
 """How prompts are written and answers read; none asks a second time in another format."""
@@ -109,7 +110,7 @@ class DspyPrograms:
     ) -> ProgramResult:
         """Run a program; every failure of DSPy climbs as an AdapterError."""
         bound = prepared.with_parameters(call.config)
-        with collecting() as log:
+        with collecting(call) as log:
             try:
                 prediction = await _predict(bound, call.inputs, log)
             except Exception as error:
