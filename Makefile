@@ -15,7 +15,7 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 CLIENTS := .venv-clients
 INSTALLED_CLIENTS := $(CLIENTS)/.installed
 
-.PHONY: help install demo test check format bench-record openapi settings migration lock clients fuzz ci clean
+.PHONY: help install demo test check format bench-record bench-validation openapi settings migration lock clients fuzz ci clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,9 +44,12 @@ test: $(INSTALLED_DEV) ## all tests, on the real PostgreSQL and the real model, 
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
+bench-validation: $(INSTALLED) ## validation of inputs beside a hand-written pydantic model
+	@$(BIN)/python -m bench.validation
+
 check: $(INSTALLED_DEV) ## format, lint, types, layers, sizes, OpenAPI diff, migrations
-	@$(BIN)/ruff format --check $(SOURCES) scripts
-	@$(BIN)/ruff check $(SOURCES) scripts
+	@$(BIN)/ruff format --check $(SOURCES) scripts bench
+	@$(BIN)/ruff check $(SOURCES) scripts bench
 	@$(BIN)/interrogate --quiet tests
 	@$(BIN)/codespell app tests migrations docs scripts *.md
 	@$(BIN)/mypy

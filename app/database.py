@@ -34,6 +34,7 @@ from app.stores.executions import ExecutionStore
 from app.stores.partitions import PartitionStore
 from app.stores.programs import ProgramStore
 from app.stores.signatures import SignatureStore
+from app.stores.statistics import StatisticsStore
 from app.telemetry import spending
 
 logger = logging.getLogger(__name__)
@@ -80,6 +81,11 @@ class Transaction:
     def executions(self) -> ExecutionStore:
         """The rows of `executions`."""
         return ExecutionStore(self._session)
+
+    @cached_property
+    def statistics(self) -> StatisticsStore:
+        """Figures over the rows of `executions`."""
+        return StatisticsStore(self._session)
 
     @cached_property
     def partitions(self) -> PartitionStore:

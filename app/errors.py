@@ -8,15 +8,19 @@ DspatchError
 │   ├── UnsupportedMediaTypeError 415
 │   ├── InvalidRequestError       422
 │   ├── InvalidSignatureError     422
+│   ├── InvalidStateError         422
 │   └── InvalidInputsError        422
 ├── NotFoundError                 404
 │   ├── SignatureNotFoundError
 │   ├── ProgramNotFoundError
+│   ├── RevisionNotFoundError
 │   └── ExecutionNotFoundError
 ├── ConflictError                 409
 │   ├── NameTakenError
 │   ├── ProgramNotReadyError
 │   ├── SignatureDeprecatedError
+│   ├── SignatureInUseError
+│   ├── StateUnavailableError
 │   └── InvalidTransitionError
 ├── ExecutionError                the record stands, and says the same
 │   ├── ExecutionCancelledError   409
@@ -129,6 +133,13 @@ class InvalidSignatureError(RequestError):
     title = "The signature is not valid"
 
 
+class InvalidStateError(RequestError):
+    """The compiled state does not fit the program's module and signature; `errors` names all."""
+
+    status = 422
+    title = "The state is not valid"
+
+
 class InvalidInputsError(RequestError):
     """The inputs do not fit the program's signature; nothing ran and nothing was recorded."""
 
@@ -153,6 +164,12 @@ class ProgramNotFoundError(NotFoundError):
     """No program has this id."""
 
     title = "No such program"
+
+
+class RevisionNotFoundError(NotFoundError):
+    """The program never had this revision."""
+
+    title = "No such revision"
 
 
 class ExecutionNotFoundError(NotFoundError):
@@ -184,6 +201,18 @@ class SignatureDeprecatedError(ConflictError):
     """A deprecated signature takes no new programs; those that stand on it run on."""
 
     title = "The signature is deprecated"
+
+
+class SignatureInUseError(ConflictError):
+    """Programs stand on the signature, archived ones too: their history needs it."""
+
+    title = "The signature is in use"
+
+
+class StateUnavailableError(ConflictError):
+    """The program's module cannot be built, so that nobody can say what its state holds."""
+
+    title = "The state is not available"
 
 
 class InvalidTransitionError(ConflictError):

@@ -6,7 +6,16 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from app.api import executions, probes, problem_pages, programs, signatures
+from app.api import (
+    executions,
+    probes,
+    problem_pages,
+    program_openapi,
+    program_states,
+    program_statistics,
+    programs,
+    signatures,
+)
 from app.api.answer_headers import AnswerHeadersMiddleware
 from app.api.docs import install_docs
 from app.api.openapi import install_openapi
@@ -20,6 +29,9 @@ VERSION = "0.1.0"
 ROUTERS = (
     signatures.router,
     programs.router,
+    program_states.router,
+    program_openapi.router,
+    program_statistics.router,
     executions.router,
     probes.router,
     problem_pages.router,

@@ -6,12 +6,22 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 
+from app.actions.execution_waiting import ExecutionEnds, ExecutionWaiting
+from app.actions.program_archiving import ProgramArchiving
 from app.actions.program_catalogue import ProgramCatalogue
+from app.actions.program_change import ProgramChange
 from app.actions.program_execution import ProgramExecution
 from app.actions.program_execution.records import ExecutionRecords
 from app.actions.program_initialization import ProgramInitialization
+from app.actions.program_preparation import ProgramPreparation
 from app.actions.program_registration import ProgramRegistration
+from app.actions.program_restoration import ProgramRestoration
+from app.actions.program_state_reading import ProgramStateReading
+from app.actions.program_state_upload import ProgramStateUpload
+from app.actions.program_states import ProgramStates
+from app.actions.signature_check import SignatureCheck
 from app.actions.signature_registration import SignatureRegistration
+from app.actions.signature_transition import SignatureTransition
 from app.adapters.registry import AdapterRegistry
 from app.background import Background, every
 from app.database import Database
@@ -40,9 +50,17 @@ class Runtime:
     background: Background
     clock_offset_s: float
     register_signature: SignatureRegistration
+    move_signature: SignatureTransition
+    check_values: SignatureCheck
     register_program: ProgramRegistration
     initialize_program: ProgramInitialization
+    change_program: ProgramChange
+    restore_program: ProgramRestoration
+    archive_program: ProgramArchiving
+    read_state: ProgramStateReading
+    upload_state: ProgramStateUpload
     execute_program: ProgramExecution
+    wait_for_execution: ExecutionWaiting
 
 
 @asynccontextmanager
@@ -77,9 +95,17 @@ async def open_runtime(
         clock_offset_s = await database.clock_offset_s(clock)
         ids = Ids(clock, clock_offset_s)
         catalogue = ProgramCatalogue()
-        initialize_program = ProgramInitialization(database, catalogue, adapters, shield)
-        patience_s = settings.database.pool_timeout_ms / 1_000
-        records = ExecutionRecords(database, recorder, ids, shield, patience_s)
+        preparation, states = ProgramPreparation(adapters), ProgramStates(adapters)
+        initialize_program = ProgramInitialization(database, catalogue, preparation, shield)
+        change_program = ProgramChange(database, catalogue, adapters, preparation)
+        records = ExecutionRecords(
+            database,
+            recorder,
+            ids,
+            shield,
+            patience_s=settings.database.pool_timeout_ms / 1_000,
+            keeps_traces=settings.telemetry.content,
+        )
         stack.push_async_callback(records.close)
         yield Runtime(
             settings=settings,
@@ -88,9 +114,19 @@ async def open_runtime(
             background=background,
             clock_offset_s=clock_offset_s,
             register_signature=SignatureRegistration(database, ids),
-            register_program=ProgramRegistration(database, ids, adapters, initialize_program),
+            move_signature=SignatureTransition(database),
+            check_values=SignatureCheck(database),
+            register_program=ProgramRegistration(
+                database, ids, adapters, states, initialize_program
+            ),
             initialize_program=initialize_program,
+            change_program=change_program,
+            restore_program=ProgramRestoration(database, change_program),
+            archive_program=ProgramArchiving(database, adapters),
+            read_state=ProgramStateReading(database, catalogue, states),
+            upload_state=ProgramStateUpload(database, catalogue, states, change_program),
             execute_program=ProgramExecution(database, catalogue, adapters, records, clock, random),
+            wait_for_execution=ExecutionWaiting(database, ExecutionEnds(clock), clock),
         )
 
 

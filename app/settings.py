@@ -144,6 +144,15 @@ class LoggingSettings(Group):
     )
 
 
+class TelemetrySettings(Group):
+    """What is told of executions."""
+
+    content: bool = Field(
+        default=False,
+        description="Keep what the LMs were asked and said: the trace of each execution.",
+    )
+
+
 class LimitsSettings(Group):
     """What one request may ask for."""
 
@@ -166,6 +175,7 @@ class Settings(BaseSettings):
         default_factory=dict, description="Adapters by name; mock and dspy exist unnamed."
     )
     logging: LoggingSettings = LoggingSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     limits: LimitsSettings = LimitsSettings()
 
     @classmethod

@@ -83,10 +83,12 @@ class CachedCatalogue(ProgramCatalogue):
         self._programs: dict[UUID, RunnableProgram] = {}
 
     @override
-    async def get(self, tx: Transaction, program_id: UUID) -> RunnableProgram:
+    async def get(
+        self, tx: Transaction, program_id: UUID, revision: int | None = None
+    ) -> RunnableProgram:
         if program_id not in self._programs:
             async with self._database.transaction() as reading:
-                self._programs[program_id] = await super().get(reading, program_id)
+                self._programs[program_id] = await super().get(reading, program_id, revision)
         return self._programs[program_id]
 
 
@@ -112,7 +114,8 @@ def recorder_of(database: Database, way: str) -> Recorder:
 def changed(runtime: Runtime, way: str) -> Runtime:
     """Put the way of recording that is measured into a runtime."""
     database, clock = runtime.database, SystemClock()
-    records = ExecutionRecords(database, recorder_of(database, way), Ids(clock), Shield(), 2.0)
+    recorder = recorder_of(database, way)
+    records = ExecutionRecords(database, recorder, Ids(clock), Shield(), patience_s=2.0)
     is_cached = way != "orm"
     execute = ProgramExecution(
         NoTransactions() if is_cached else database,

@@ -12,10 +12,11 @@ import pytest
 from app.api.problems import problem_kinds
 from app.main import ROUTERS, create_app
 from app.settings import Settings
-from tests.support.factories import post_execution, post_program, post_signature
+from tests.support.factories import QUESTION, post_execution, post_program, post_signature
 
 MEDIA_TYPE = "application/problem+json"
 PROBLEM = {"schema": {"$ref": "#/components/schemas/Problem"}}
+FREE_BODIES = {"ProgramState"}  # its members are the module's predictors
 PROBES = {"/livez", "/readyz", "/startupz"}
 
 
@@ -128,9 +129,10 @@ def test_every_body_that_is_sent_has_examples(
         if "requestBody" in operation.document:
             content = operation.document["requestBody"]["content"]
             name = content["application/json"]["schema"]["$ref"].rpartition("/")[2]
-            members = document["components"]["schemas"][name]["properties"].values()
-            assert any("examples" in member for member in members), name
-            assert document["components"]["schemas"][name]["additionalProperties"] is False
+            schema = document["components"]["schemas"][name]
+            shown = [schema, *schema.get("properties", {}).values()]
+            assert any("examples" in one for one in shown), name
+            assert schema["additionalProperties"] is (name in FREE_BODIES)
 
 
 def test_every_path_parameter_is_described(operations: list[Operation]) -> None:
@@ -215,6 +217,15 @@ async def test_answers_are_as_they_are_described(
     missing = await client.get(f"/v1/executions/{uuid4()}")
     record = await client.get(f"/v1/executions/{failed.json()['execution_id']}")
     revisions = await client.get(f"/v1/programs/{program['program_id']}/revisions")
+    statistics = await client.get(f"/v1/programs/{program['program_id']}/statistics")
+    state = await client.get(f"/v1/programs/{program['program_id']}/state")
+    checks = [
+        await client.post(
+            f"/v1/signatures/{signature['signature_id']}/check",
+            json={"side": "inputs", "values": values},
+        )
+        for values in (QUESTION, {"wat": 1})
+    ]
     _fits(document, "Signature", signature)
     for one in (program, bad):
         _fits(document, "Program", one)
@@ -223,6 +234,10 @@ async def test_answers_are_as_they_are_described(
     for answer in (failed, refused, missing):
         _fits(document, "Problem", answer.json())
     _fits(document, "ProgramRevisionList", revisions.json())
+    _fits(document, "ProgramStatistics", statistics.json())
+    _fits(document, "ProgramState", state.json())
+    for check in checks:
+        _fits(document, "ValuesCheckReport", check.json())
     lists = {"Signature": "signatures", "Program": "programs", "Execution": "executions"}
     for name, path in lists.items():
         _fits(document, f"{name}List", (await client.get(f"/v1/{path}")).json())

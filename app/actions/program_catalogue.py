@@ -5,16 +5,17 @@ from uuid import UUID
 
 from app.adapters.base import Program as AdapterProgram
 from app.database import Transaction
-from app.models import Program, Signature
+from app.models import Program, ProgramRevision, Signature
 from app.signatures.compile import CompiledSignature
 from app.signatures.definition import SignatureDefinition
 
 
 @dataclass(frozen=True)
 class RunnableProgram:
-    """A program with everything that a run of it needs."""
+    """A program with everything that a run of it needs; `at` is the revision that runs."""
 
     program: Program
+    at: Program | ProgramRevision
     signature: Signature
     compiled: CompiledSignature
 
@@ -22,12 +23,12 @@ class RunnableProgram:
         """Give the program as adapters see it."""
         return AdapterProgram(
             program_id=self.program.id,
-            revision=self.program.revision,
+            revision=self.at.revision,
             name=self.program.name,
             module=self.program.module,
             signature=self.compiled.definition,
-            config=self.program.config,
-            state=self.program.state,
+            config=self.at.config,
+            state=self.at.state,
         )
 
 
@@ -37,11 +38,19 @@ class ProgramCatalogue:
     def __init__(self) -> None:
         self._signatures: dict[UUID, tuple[Signature, CompiledSignature]] = {}
 
-    async def get(self, tx: Transaction, program_id: UUID) -> RunnableProgram:
-        """Find a program; ProgramNotFoundError where there is none."""
+    async def get(
+        self, tx: Transaction, program_id: UUID, revision: int | None = None
+    ) -> RunnableProgram:
+        """Find a program as it is, or as it was at a revision.
+
+        Raises ProgramNotFoundError and RevisionNotFoundError.
+        """
         program = await tx.programs.get(program_id)
+        at: Program | ProgramRevision = program
+        if revision is not None and revision != program.revision:
+            at = await tx.programs.get_revision(program_id, revision)
         signature, compiled = await self._signature(tx, program.signature_id)
-        return RunnableProgram(program, signature, compiled)
+        return RunnableProgram(program, at, signature, compiled)
 
     async def _signature(
         self, tx: Transaction, signature_id: UUID

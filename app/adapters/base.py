@@ -11,6 +11,7 @@ from uuid import UUID
 
 from app.adapters.usage import Usage
 from app.signatures.definition import SignatureDefinition
+from app.signatures.states import ModuleShape
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,28 @@ class Program:
 
 
 @dataclass(frozen=True)
+class Repair:
+    """Why the model is asked again: what it said last, and each fault of it in a sentence."""
+
+    raw_output: Any
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ProgramCall:
-    """One call of a program; `inputs` are validated, `config` are LM parameters of this call."""
+    """One call of a program; `inputs` are validated, `config` are LM parameters of this call.
+
+    With a `repair` the model is told of its faults; an adapter that cannot tell it asks as ever.
+    Where `trace` is a list, each LM call is appended to it as it ends:
+    `{predictor, lm, messages, completion, usage, duration_ms}`.
+    """
 
     program: Program
     inputs: Mapping[str, Any]
     config: Mapping[str, Any] = field(default_factory=dict)
     attempt: int = 1
+    repair: Repair | None = None
+    trace: list[Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -132,4 +148,13 @@ class WarmsUp(Protocol):
 
     async def warm_up(self) -> None:
         """Do it now; never raises."""
+        ...
+
+
+@runtime_checkable
+class KnowsModules(Protocol):
+    """An adapter that builds modules itself, and so knows what their compiled state holds."""
+
+    async def module_shape(self, program: Program) -> ModuleShape:
+        """Say what a program's state holds; `unsupported` where its module cannot be built."""
         ...

@@ -8,13 +8,14 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from uuid import UUID
 
-from app.adapters.base import Adapter, WarmsUp
+from app.adapters.base import Adapter, KnowsModules, Program, WarmsUp
 from app.adapters.dspy import DspyAdapter
-from app.adapters.errors import AdapterError
+from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.mock import MockAdapter
 from app.adapters.setup import AdapterFactory, AdapterSetup
 from app.policies.clock import Clock
 from app.settings import AdapterSettings, LMSettings, SettingsError
+from app.signatures.states import ModuleShape
 
 BUILT_IN: Mapping[str, AdapterFactory] = MappingProxyType(
     {
@@ -102,6 +103,16 @@ class AdapterRegistry:
             return (await adapter.get_program_info(program_id)).revision == revision
         except AdapterError:
             return False
+
+    async def module_shape(self, name: str, program: Program) -> ModuleShape:
+        """Say what a program's state holds: its own adapter does, or another that builds modules.
+
+        Raises AdapterError, `unsupported` where no adapter can build the program's module.
+        """
+        for adapter in (self.find(name), *self):
+            if isinstance(adapter, KnowsModules):
+                return await adapter.module_shape(program)
+        raise AdapterError(ErrorType.UNSUPPORTED, "no adapter here builds modules")
 
     def __iter__(self) -> Iterator[Adapter]:
         return iter(self._adapters.values())

@@ -1,6 +1,6 @@
 """The routes of executions."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -27,6 +27,7 @@ from app.errors import (
     InvalidRequestError,
     ProgramNotFoundError,
     ProgramNotReadyError,
+    RevisionNotFoundError,
 )
 from app.models import Execution as ExecutionRow
 from app.models.states import ExecutionStatus, Outcome
@@ -36,6 +37,11 @@ router = APIRouter(prefix="/v1", tags=["executions"], route_class=ContractRoute)
 
 PARTS = ("inputs", "outputs", "raw_output", "attempts")
 """What a list leaves out unless it is asked for."""
+
+TRACE = "trace"
+"""What one execution leaves out unless it is asked for."""
+
+LONGEST_WAIT_MS = 60_000
 
 _DEFAULTS = ExecutionOptions()
 
@@ -55,6 +61,12 @@ class Options(RequestBody):
     deadline_ms: Annotated[int, Field(strict=True, ge=1, le=86_400_000)] = Field(
         default=_DEFAULTS.deadline_ms, description="Of the whole, waits included."
     )
+    max_repairs: Annotated[int, Field(strict=True, ge=0, le=5)] = Field(
+        default=_DEFAULTS.max_repairs,
+        description="How often the model is asked again, with the faults told to it, where its "
+        "outputs do not validate; these attempts do not count as retries.",
+        examples=[1],
+    )
     config: Document = Field(
         default_factory=dict,
         description="LM parameters of this call.",
@@ -69,7 +81,9 @@ class ExecutionCreate(RequestBody):
     execution_options: Options = Field(default_factory=Options)
     metadata: Document = Field(default_factory=dict, description="The client's alone.")
 
-    def as_input(self, program_id: UUID, request_id: str) -> ProgramExecutionInput:
+    def as_input(
+        self, program_id: UUID, revision: int | None, request_id: str
+    ) -> ProgramExecutionInput:
         """Give the body as the action takes it."""
         return ProgramExecutionInput(
             program_id=program_id,
@@ -77,6 +91,7 @@ class ExecutionCreate(RequestBody):
             options=ExecutionOptions(**self.execution_options.model_dump()),
             metadata=self.metadata,
             request_id=request_id,
+            revision=revision,
         )
 
 
@@ -106,6 +121,17 @@ class Usage(View):
     lm_calls: int
 
 
+class LMCall(View):
+    """One call of a language model."""
+
+    predictor: str | None = Field(description="The DSPy predictor that asked.")
+    lm: str
+    messages: list[Any]
+    completion: str | None
+    usage: Usage
+    duration_ms: float
+
+
 class Execution(View):
     """The lifecycle record of one run."""
 
@@ -128,6 +154,11 @@ class Execution(View):
     attempts: list[Attempt] | None = None
     adapter: str | None
     usage: Usage | None
+    trace: list[LMCall] | None = Field(
+        default=None,
+        description="Of one execution, with `include=trace`: each LM call; null unless the "
+        "setting telemetry.content is on.",
+    )
     duration_ms: float | None
     execution_options: Document
     metadata: Document
@@ -137,7 +168,7 @@ class Execution(View):
     finished_at: Instant | None
 
     @classmethod
-    def of(cls, row: ExecutionRow, hidden: Collection[str] = ()) -> "Execution":
+    def of(cls, row: ExecutionRow, hidden: Collection[str] = (TRACE,)) -> "Execution":
         """Show a record, without the parts that are hidden."""
         shown = cls.model_fields.keys() - _OWN - set(hidden)
         same = {name: getattr(row, name) for name in shown}
@@ -183,13 +214,39 @@ def _included(
         str, Query(description=f"Parts to show, comma-separated: {', '.join(PARTS)}.")
     ] = "",
 ) -> set[str]:
+    return _parts(include, PARTS)
+
+
+def _included_in_one(
+    include: Annotated[
+        str,
+        Query(
+            description="`trace` shows the LM calls; all else is shown always.", examples=[TRACE]
+        ),
+    ] = "",
+) -> set[str]:
+    return _parts(include, (*PARTS, TRACE))
+
+
+def _parts(include: str, known: Sequence[str]) -> set[str]:
     parts = set(include.split(",")) - {""}
-    unknown = sorted(parts - set(PARTS))
+    unknown = sorted(parts - set(known))
     if unknown:
         message = f"include does not know {', '.join(unknown)}"
-        fault = Fault("/query/include", "unknown_part", message, ", ".join(PARTS))
+        fault = Fault("/query/include", "unknown_part", message, ", ".join(known))
         raise InvalidRequestError("A query parameter is not valid.", faults=[fault])
     return parts
+
+
+def _answer(execution: ExecutionRow, *, with_trace: bool = False) -> Response:
+    shown = Execution.of(execution, () if with_trace else (TRACE,))
+    return JSONResponse(shown.model_dump(exclude_unset=True))
+
+
+Revision = Annotated[
+    int | None,
+    Query(ge=1, le=2**31 - 1, description="The revision to run; without it, the program's own."),
+]
 
 
 @router.post(
@@ -197,6 +254,7 @@ def _included(
     response_model=Execution,
     responses=problem_responses(
         ProgramNotFoundError,
+        RevisionNotFoundError,
         ProgramNotReadyError,
         ExecutionCancelledError,
         InvalidInputsError,
@@ -211,10 +269,11 @@ async def execute_program(
     runtime: RuntimeDep,
     request: Request,
     request_id: RequestIdDep,
+    revision: Revision = None,
 ) -> Response:
-    wanted = body.as_input(program_id, request_id)
+    wanted = body.as_input(program_id, revision, request_id)
     execution = await until_disconnect(request, runtime.execute_program(wanted))
-    return JSONResponse(Execution.of(execution).model_dump())
+    return _answer(execution)
 
 
 @router.get("/executions", response_model=ExecutionList)
@@ -226,7 +285,7 @@ async def list_executions(
 ) -> Response:
     async with runtime.database.transaction() as tx:
         found = await tx.executions.list_page(page, wanted)
-    hidden = set(PARTS) - included
+    hidden = {*PARTS, TRACE} - included
     items = [Execution.of(row, hidden) for row in found.items]
     shown = ExecutionList(items=items, next_cursor=found.next_cursor)
     return JSONResponse(shown.model_dump(exclude_unset=True))
@@ -237,7 +296,17 @@ async def list_executions(
     response_model=Execution,
     responses=problem_responses(ExecutionNotFoundError),
 )
-async def get_execution(execution_id: ExecutionId, runtime: RuntimeDep) -> Response:
-    async with runtime.database.transaction() as tx:
-        execution = await tx.executions.get(execution_id)
-    return JSONResponse(Execution.of(execution).model_dump())
+async def get_execution(
+    execution_id: ExecutionId,
+    runtime: RuntimeDep,
+    request: Request,
+    included: Annotated[set[str], Depends(_included_in_one)],
+    wait_ms: Annotated[
+        int,
+        Query(ge=0, description="How long to wait for its end; more than 60 000 is cut."),
+    ] = 0,
+) -> Response:
+    with_trace = TRACE in included
+    wait_s = min(wait_ms, LONGEST_WAIT_MS) / 1_000
+    waiting = runtime.wait_for_execution(execution_id, wait_s, with_trace=with_trace)
+    return _answer(await until_disconnect(request, waiting), with_trace=with_trace)

@@ -1,11 +1,12 @@
 """The routes of programs."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Path, Query, Response, status
 from pydantic import Field, StringConstraints
 
+from app.actions.program_change import ProgramChangeInput
 from app.actions.program_registration import ProgramRegistrationInput
 from app.api.contract_route import ContractRoute
 from app.api.deps import PageDep, ProgramId, RuntimeDep
@@ -13,11 +14,14 @@ from app.api.problems import problem_responses
 from app.api.views import Document, Instant, Name, RequestBody, Text, View
 from app.errors import (
     InvalidRequestError,
+    InvalidStateError,
     InvalidTransitionError,
     NameTakenError,
     ProgramNotFoundError,
+    RevisionNotFoundError,
     SignatureDeprecatedError,
     SignatureNotFoundError,
+    StateUnavailableError,
 )
 from app.models import Program as ProgramRow
 from app.models.states import ProgramStatus
@@ -46,6 +50,9 @@ class ProgramCreate(RequestBody):
     )
     adapter: Name = Field(examples=["dspy"])
     config: Document = Field(default_factory=dict, examples=[{"lm": "main", "temperature": 0}])
+    state: Document | None = Field(
+        default=None, description="A compiled state, as for `PUT …/state`."
+    )
     description: Text = ""
     metadata: Document = Field(default_factory=dict)
     retention: Retention | None = None
@@ -56,6 +63,31 @@ class ProgramCreate(RequestBody):
         values = self.model_dump(exclude={"retention"})
         retention = self.retention.model_dump() if self.retention is not None else None
         return ProgramRegistrationInput(**values, retention=retention)
+
+
+_SETUP = ("adapter", "config")
+"""The members of a change that are a new revision where they differ."""
+
+
+class ProgramChange(RequestBody):
+    """What shall be otherwise; what is left out stays. Only `retention` may be null: cleared."""
+
+    # The defaults are never read: what was not sent is not changed.
+    adapter: Name = Field(default_factory=str, examples=["dspy"])
+    config: Document = Field(default_factory=dict, examples=[{"lm": "main", "temperature": 0}])
+    description: Text = Field(default_factory=str)
+    metadata: Document = Field(default_factory=dict)
+    retention: Retention | None = Field(default_factory=type(None))
+
+    def as_input(self, program_id: UUID) -> ProgramChangeInput:
+        """Give the body as the action takes it."""
+        values: dict[str, Any] = self.model_dump(include=self.model_fields_set)
+        if self.retention is not None:
+            values["retention"] = self.retention.model_dump()
+        setup = {name: values.pop(name) for name in _SETUP if name in values}
+        if "metadata" in values:
+            values["metadata_"] = values.pop("metadata")
+        return ProgramChangeInput(program_id, details=values, setup=setup)
 
 
 class Program(View):
@@ -105,7 +137,8 @@ class ProgramRevisionList(View):
     items: list[ProgramRevision]
 
 
-async def _view(runtime: Runtime, row: ProgramRow) -> Program:
+async def program_view(runtime: Runtime, row: ProgramRow) -> Program:
+    """Show a program, and whether its adapter holds it prepared."""
     prepared = await runtime.adapters.holds(row.adapter, row.id, row.revision)
     return Program.model_validate(row).model_copy(update={"prepared": prepared})
 
@@ -114,13 +147,18 @@ async def _view(runtime: Runtime, row: ProgramRow) -> Program:
     "",
     status_code=status.HTTP_201_CREATED,
     responses=problem_responses(
-        SignatureNotFoundError, SignatureDeprecatedError, NameTakenError, InvalidRequestError
+        SignatureNotFoundError,
+        SignatureDeprecatedError,
+        NameTakenError,
+        StateUnavailableError,
+        InvalidRequestError,
+        InvalidStateError,
     ),
 )
 async def create_program(body: ProgramCreate, runtime: RuntimeDep, response: Response) -> Program:
     program = await runtime.register_program(body.as_input())
     response.headers["Location"] = f"/v1/programs/{program.id}"
-    return await _view(runtime, program)
+    return await program_view(runtime, program)
 
 
 @router.get("")
@@ -135,7 +173,7 @@ async def list_programs(
         found = await tx.programs.list_page(
             page, name=name, status=status, signature_id=signature_id
         )
-    items = [await _view(runtime, row) for row in found.items]
+    items = [await program_view(runtime, row) for row in found.items]
     return ProgramList(items=items, next_cursor=found.next_cursor)
 
 
@@ -143,7 +181,18 @@ async def list_programs(
 async def get_program(program_id: ProgramId, runtime: RuntimeDep) -> Program:
     async with runtime.database.transaction() as tx:
         program = await tx.programs.get(program_id)
-    return await _view(runtime, program)
+    return await program_view(runtime, program)
+
+
+@router.patch(
+    "/{program_id}",
+    responses=problem_responses(ProgramNotFoundError, InvalidTransitionError, InvalidRequestError),
+)
+async def change_program(
+    program_id: ProgramId, body: ProgramChange, runtime: RuntimeDep
+) -> Program:
+    program = await runtime.change_program(body.as_input(program_id))
+    return await program_view(runtime, program)
 
 
 @router.post(
@@ -151,7 +200,7 @@ async def get_program(program_id: ProgramId, runtime: RuntimeDep) -> Program:
     responses=problem_responses(ProgramNotFoundError, InvalidTransitionError),
 )
 async def initialize_program(program_id: ProgramId, runtime: RuntimeDep) -> Program:
-    return await _view(runtime, await runtime.initialize_program(program_id))
+    return await program_view(runtime, await runtime.initialize_program(program_id))
 
 
 @router.get("/{program_id}/revisions", responses=problem_responses(ProgramNotFoundError))
@@ -160,3 +209,25 @@ async def list_program_revisions(program_id: ProgramId, runtime: RuntimeDep) -> 
         await tx.programs.get(program_id)
         revisions = await tx.programs.list_revisions(program_id)
     return ProgramRevisionList(items=[ProgramRevision.model_validate(row) for row in revisions])
+
+
+@router.post(
+    "/{program_id}/revisions/{revision}/restore",
+    responses=problem_responses(
+        ProgramNotFoundError, RevisionNotFoundError, InvalidTransitionError
+    ),
+)
+async def restore_program_revision(
+    program_id: ProgramId,
+    revision: Annotated[int, Path(ge=1, le=2**31 - 1)],
+    runtime: RuntimeDep,
+) -> Program:
+    return await program_view(runtime, await runtime.restore_program(program_id, revision))
+
+
+@router.post(
+    "/{program_id}/archive",
+    responses=problem_responses(ProgramNotFoundError, InvalidTransitionError),
+)
+async def archive_program(program_id: ProgramId, runtime: RuntimeDep) -> Program:
+    return await program_view(runtime, await runtime.archive_program(program_id))

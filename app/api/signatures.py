@@ -6,12 +6,18 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response, status
 from pydantic import Field, model_validator
 
+from app.actions.signature_check import Side
 from app.actions.signature_registration import SignatureRegistrationInput
 from app.api.contract_route import ContractRoute
 from app.api.deps import PageDep, RuntimeDep, SignatureId
-from app.api.problems import problem_responses
+from app.api.problems import ProblemFault, problem_responses
 from app.api.views import Document, Instant, Name, RequestBody, Text, View
-from app.errors import InvalidSignatureError, SignatureNotFoundError
+from app.errors import (
+    InvalidSignatureError,
+    InvalidTransitionError,
+    SignatureInUseError,
+    SignatureNotFoundError,
+)
 from app.models import Signature as SignatureRow
 from app.models.states import SignatureStatus
 from app.stores.pages import Paged
@@ -91,6 +97,21 @@ class SignatureList(View):
     next_cursor: str | None
 
 
+class ValuesCheck(RequestBody):
+    """Values to hold against one side of a signature."""
+
+    side: Side
+    values: Document = Field(examples=[{"question": "What is the capital of France?"}])
+
+
+class ValuesCheckReport(View):
+    """The converted values, or all that is wrong with them."""
+
+    valid: bool
+    values: Document | None = Field(description="Null where they are not valid.")
+    errors: list[ProblemFault]
+
+
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
@@ -130,3 +151,44 @@ async def list_signatures(
 async def get_signature(signature_id: SignatureId, runtime: RuntimeDep) -> SignatureRow:
     async with runtime.database.transaction() as tx:
         return await tx.signatures.get(signature_id)
+
+
+@router.post(
+    "/{signature_id}/activate",
+    response_model=Signature,
+    responses=problem_responses(SignatureNotFoundError, InvalidTransitionError),
+)
+async def activate_signature(signature_id: SignatureId, runtime: RuntimeDep) -> SignatureRow:
+    return await runtime.move_signature(signature_id, SignatureStatus.ACTIVE)
+
+
+@router.post(
+    "/{signature_id}/deprecate",
+    response_model=Signature,
+    responses=problem_responses(SignatureNotFoundError, InvalidTransitionError),
+)
+async def deprecate_signature(signature_id: SignatureId, runtime: RuntimeDep) -> SignatureRow:
+    return await runtime.move_signature(signature_id, SignatureStatus.DEPRECATED)
+
+
+@router.delete(
+    "/{signature_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problem_responses(SignatureNotFoundError, SignatureInUseError),
+)
+async def delete_signature(signature_id: SignatureId, runtime: RuntimeDep) -> None:
+    async with runtime.database.transaction() as tx:
+        await tx.signatures.delete(signature_id)
+
+
+@router.post(
+    "/{signature_id}/check",
+    response_model_exclude_unset=True,  # a fault has `expected` and `received` where it can
+    responses=problem_responses(SignatureNotFoundError),
+)
+async def check_values(
+    signature_id: SignatureId, body: ValuesCheck, runtime: RuntimeDep
+) -> ValuesCheckReport:
+    report = await runtime.check_values(signature_id, body.side, body.values)
+    errors = [ProblemFault.model_validate(fault.as_document()) for fault in report.faults]
+    return ValuesCheckReport(valid=report.values is not None, values=report.values, errors=errors)

@@ -60,6 +60,12 @@ class Execution(Base):
     usage: Mapped[dict[str, Any] | None] = mapped_column(
         Document, comment="prompt_tokens, completion_tokens, total_tokens, lm_calls."
     )
+    trace: Mapped[list[dict[str, Any]] | None] = mapped_column(
+        Document,
+        deferred=True,
+        deferred_raiseload=True,
+        comment="Each LM call, where the setting telemetry.content is on.",
+    )
     duration_ms: Mapped[float | None] = mapped_column(Double)
     execution_options: Mapped[dict[str, Any]] = mapped_column(Document, comment="As they held.")
     metadata_: Mapped[dict[str, Any]] = mapped_column(

@@ -62,6 +62,12 @@ class Outcome(StrEnum):
     """Cancelled."""
 
 
+SIGNATURE_MOVES: Mapping[SignatureStatus, frozenset[SignatureStatus]] = {
+    SignatureStatus.DRAFT: frozenset({SignatureStatus.ACTIVE}),
+    SignatureStatus.ACTIVE: frozenset({SignatureStatus.DEPRECATED}),
+    SignatureStatus.DEPRECATED: frozenset(),
+}
+
 PROGRAM_MOVES: Mapping[ProgramStatus, frozenset[ProgramStatus]] = {
     ProgramStatus.DRAFT: frozenset({ProgramStatus.INITIALIZING, ProgramStatus.ARCHIVED}),
     ProgramStatus.INITIALIZING: frozenset(
@@ -81,6 +87,11 @@ EXECUTION_MOVES: Mapping[ExecutionStatus, frozenset[ExecutionStatus]] = {
     ExecutionStatus.FAILED: frozenset(),
     ExecutionStatus.CANCELLED: frozenset(),
 }
+
+
+def signature_origins(target: SignatureStatus) -> list[SignatureStatus]:
+    """List the states from which a signature may become `target`."""
+    return [state for state, moves in SIGNATURE_MOVES.items() if target in moves]
 
 
 def program_origins(target: ProgramStatus) -> list[ProgramStatus]:

@@ -11,6 +11,7 @@ from app.signatures.faults import shown
 STRICT = CoreConfig(strict=True)
 SMALLEST = -(2**63)
 LARGEST = 2**63 - 1
+_LONGEST_PATTERN = 1_000
 _EXACT = 2**53  # beyond it a float no longer holds every whole number
 
 
@@ -41,7 +42,7 @@ class ConstraintsError(Exception):
 
 def is_pattern(value: Any) -> bool:
     """Say whether the value is a regular expression of the linear-time kind (Rust's)."""
-    if not TEXT.accepts(value):
+    if not TEXT.accepts(value) or len(value) > _LONGEST_PATTERN:
         return False
     try:
         SchemaValidator(core_schema.str_schema(pattern=value))
@@ -116,4 +117,7 @@ NUMBER = Constraint("a finite number", _strictly(core_schema.float_schema(allow_
 FLAG = Constraint("true or false", _strictly(core_schema.bool_schema()))
 TEXT = Constraint("text", _strictly(core_schema.str_schema(min_length=1)))
 NAMES = Constraint("a list of different texts", _is_name_list)
-PATTERN = Constraint("a regular expression without look-around and back-references", is_pattern)
+PATTERN = Constraint(
+    "a regular expression of at most 1000 characters, without look-around and back-references",
+    is_pattern,
+)

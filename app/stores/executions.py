@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import AwareDatetime
 from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import undefer
 
 from app.errors import ExecutionNotFoundError
 from app.models import Execution
@@ -50,9 +51,10 @@ class ExecutionStore:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def get(self, execution_id: UUID) -> Execution:
-        """Find a record; ExecutionNotFoundError where there is none."""
-        found = await self._session.get(Execution, execution_id)
+    async def get(self, execution_id: UUID, *, with_trace: bool = False) -> Execution:
+        """Find a record, without its trace unless asked; ExecutionNotFoundError where is none."""
+        options = [undefer(Execution.trace)] if with_trace else []
+        found = await self._session.get(Execution, execution_id, options=options)
         if found is None:
             raise ExecutionNotFoundError(f"There is no execution {execution_id}.")
         return found

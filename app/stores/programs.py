@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.errors import NameTakenError, ProgramNotFoundError
+from app.errors import NameTakenError, ProgramNotFoundError, RevisionNotFoundError
 from app.models import ExecutionCount, Program, ProgramRevision
 from app.models.states import ProgramStatus, program_origins
 from app.stores.pages import Page, Paged, on_page, paged
@@ -36,10 +36,12 @@ class ProgramStore:
 
     async def get(self, program_id: UUID) -> Program:
         """Find a program; ProgramNotFoundError where there is none."""
-        found = await self._session.get(Program, program_id)
-        if found is None:
-            raise ProgramNotFoundError(f"There is no program {program_id}.")
-        return found
+        return _found(program_id, await self._session.get(Program, program_id))
+
+    async def hold(self, program_id: UUID) -> Program:
+        """Find a program, which nobody else changes until this transaction ends."""
+        found = await self._session.get(Program, program_id, with_for_update=True)
+        return _found(program_id, found)
 
     async def add(self, values: Mapping[str, Any]) -> Program:
         """Add a draft with its first revision; NameTakenError where the name is in use."""
@@ -58,19 +60,42 @@ class ProgramStore:
             message = f"Another program is named {values['name']}."
             raise NameTakenError(message) from None
         program = await self.get(values["id"])
-        await self._add_revision(program)
+        await self.add_revision(program, {})
         return program
 
-    async def _add_revision(self, program: Program) -> None:
-        statement = insert(ProgramRevision).values(
-            program_id=program.id,
-            revision=program.revision,
-            adapter=program.adapter,
-            config=program.config,
-            state=program.state,
-            created_at=func.now(),
+    async def add_revision(self, program: Program, setup: Mapping[str, Any]) -> ProgramRevision:
+        """Add the program's next revision: as it is, but for the adapter, config, state of `setup`.
+
+        The program must be held, or new.
+        """
+        numbers = select(func.coalesce(func.max(ProgramRevision.revision), 0) + 1).where(
+            ProgramRevision.program_id == program.id
         )
-        await self._session.execute(statement)
+        values = {"adapter": program.adapter, "config": program.config, "state": program.state}
+        statement = (
+            insert(ProgramRevision)
+            .values(
+                program_id=program.id,
+                revision=numbers.scalar_subquery(),
+                created_at=func.now(),
+                **{**values, **setup},
+            )
+            .returning(ProgramRevision)
+        )
+        return (await self._session.scalars(statement)).one()
+
+    async def get_revision(self, program_id: UUID, revision: int) -> ProgramRevision:
+        """Find what the program was; RevisionNotFoundError where it never was that."""
+        found = await self._session.get(ProgramRevision, (program_id, revision))
+        if found is None:
+            raise RevisionNotFoundError(f"The program has no revision {revision}.")
+        return found
+
+    async def change(self, program_id: UUID, values: Mapping[str, Any]) -> Program:
+        """Write columns of a program that is held."""
+        statement = update(Program).where(Program.id == program_id)
+        await self._session.execute(statement.values(**values, updated_at=func.now()))
+        return await self._read(program_id)
 
     async def list_revisions(self, program_id: UUID) -> Sequence[ProgramRevision]:
         """List what the program was, newest first."""
@@ -93,8 +118,11 @@ class ProgramStore:
         )
         if (await self._session.scalars(statement)).one_or_none() is None:
             return None
-        # Read and not returned: RETURNING leaves out what is counted in another table.
-        return await self._session.get(Program, program_id, populate_existing=True)
+        return await self._read(program_id)
+
+    async def _read(self, program_id: UUID) -> Program:
+        """Read what was written; RETURNING would leave out what is counted in another table."""
+        return await self._session.get_one(Program, program_id, populate_existing=True)
 
     async def count_execution(self, program_id: UUID) -> None:
         """Count one ended execution."""
@@ -126,3 +154,9 @@ class ProgramStore:
             query = query.where(Program.signature_id == signature_id)
         rows = (await self._session.scalars(on_page(query, Program.__table__.c.id, page))).all()
         return paged(rows, page)
+
+
+def _found(program_id: UUID, program: Program | None) -> Program:
+    if program is None:
+        raise ProgramNotFoundError(f"There is no program {program_id}.")
+    return program

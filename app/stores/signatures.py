@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.errors import SignatureNotFoundError
+from app.errors import SignatureInUseError, SignatureNotFoundError
 from app.models import Signature
-from app.models.states import SignatureStatus
+from app.models.states import SignatureStatus, signature_origins
 from app.stores.pages import Page, Paged, on_page, paged
 
 
@@ -21,10 +22,12 @@ class SignatureStore:
 
     async def get(self, signature_id: UUID) -> Signature:
         """Find a signature; SignatureNotFoundError where there is none."""
-        found = await self._session.get(Signature, signature_id)
-        if found is None:
-            raise SignatureNotFoundError(f"There is no signature {signature_id}.")
-        return found
+        return _found(signature_id, await self._session.get(Signature, signature_id))
+
+    async def hold(self, signature_id: UUID) -> Signature:
+        """Find a signature, which nobody changes or deletes until this transaction ends."""
+        found = await self._session.get(Signature, signature_id, with_for_update={"read": True})
+        return _found(signature_id, found)
 
     async def find_content(self, name: str, content_hash: str) -> Signature | None:
         """Find the version of `name` that has this content."""
@@ -59,6 +62,26 @@ class SignatureStore:
         )
         return (await self._session.scalars(statement)).one()
 
+    async def mark(self, signature_id: UUID, target: SignatureStatus) -> Signature | None:
+        """Move a signature to `target` where its status allows it; None where it does not."""
+        statement = (
+            update(Signature)
+            .where(Signature.id == signature_id, Signature.status.in_(signature_origins(target)))
+            .values(status=target, updated_at=func.now())
+            .returning(Signature)
+            .execution_options(populate_existing=True)
+        )
+        return (await self._session.scalars(statement)).one_or_none()
+
+    async def delete(self, signature_id: UUID) -> None:
+        """Delete a signature; SignatureInUseError where a program, even an archived one, has it."""
+        signature = await self.get(signature_id)
+        try:
+            await self._session.execute(delete(Signature).where(Signature.id == signature_id))
+        except IntegrityError:  # the foreign key of `programs`, the only one that leads here
+            message = f"Programs stand on {signature.name} version {signature.version}."
+            raise SignatureInUseError(message) from None
+
     async def list_page(
         self, page: Page, *, name: str | None = None, status: SignatureStatus | None = None
     ) -> Paged[Signature]:
@@ -70,3 +93,9 @@ class SignatureStore:
             query = query.where(Signature.status == status)
         rows = (await self._session.scalars(on_page(query, Signature.__table__.c.id, page))).all()
         return paged(rows, page)
+
+
+def _found(signature_id: UUID, signature: Signature | None) -> Signature:
+    if signature is None:
+        raise SignatureNotFoundError(f"There is no signature {signature_id}.")
+    return signature

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from app.actions.program_catalogue import ProgramCatalogue
 from app.actions.program_initialization import ProgramInitialization
+from app.actions.program_preparation import ProgramPreparation
 from app.adapters.base import Adapter
 from app.adapters.base import Program as AdapterProgram
 from app.adapters.errors import AdapterError, ErrorType
@@ -24,9 +25,8 @@ from tests.support.factories import a_program, reloaded
 def _initialization(
     database: Database, *adapters: Adapter, timeout_s: float = 60
 ) -> ProgramInitialization:
-    return ProgramInitialization(
-        database, ProgramCatalogue(), AdapterRegistry(adapters), Shield(), timeout_s
-    )
+    preparation = ProgramPreparation(AdapterRegistry(adapters), timeout_s)
+    return ProgramInitialization(database, ProgramCatalogue(), preparation, Shield())
 
 
 class _Hanging(ScriptedAdapter):

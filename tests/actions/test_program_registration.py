@@ -8,7 +8,9 @@ import pytest
 
 from app.actions.program_catalogue import ProgramCatalogue
 from app.actions.program_initialization import ProgramInitialization
+from app.actions.program_preparation import ProgramPreparation
 from app.actions.program_registration import ProgramRegistration, ProgramRegistrationInput
+from app.actions.program_states import ProgramStates
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.registry import AdapterRegistry
 from app.database import Database
@@ -30,8 +32,9 @@ def _registration(
     database: Database, adapter: ScriptedAdapter | None = None
 ) -> ProgramRegistration:
     adapters = AdapterRegistry([adapter or ScriptedAdapter()])
-    initialization = ProgramInitialization(database, ProgramCatalogue(), adapters, Shield())
-    return ProgramRegistration(database, new_ids(), adapters, initialization)
+    preparation, states = ProgramPreparation(adapters), ProgramStates(adapters)
+    initialization = ProgramInitialization(database, ProgramCatalogue(), preparation, Shield())
+    return ProgramRegistration(database, new_ids(), adapters, states, initialization)
 
 
 async def _wanted(database: Database, **members: Any) -> ProgramRegistrationInput:

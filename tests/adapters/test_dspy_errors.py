@@ -11,6 +11,7 @@ from app.adapters.dspy.calls import CallLog
 from app.adapters.dspy.errors import MEANINGS, adapter_error
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.usage import Usage
+from tests.adapters.programs import a_call
 
 CLASSES = {
     name: kind
@@ -23,7 +24,7 @@ ADVICE = "No such model sk-1.\n\n  To fix:\n    - Pass the key explicitly (api_k
 
 def translated(error: Exception) -> AdapterError:
     """Translate an error of a call that was asked once and said something."""
-    log = CallLog()
+    log = CallLog(a_call())
     log.asked()
     log.answered(["I would rather not."])
     return adapter_error(error, log, ["sk-1"])
@@ -118,12 +119,17 @@ def parse_error(parsed: Any) -> Exception:
 
 
 @pytest.mark.parametrize(
-    ("parsed", "missing"), [({"answer": "x"}, ["score"]), (None, ["answer", "score"])]
+    ("parsed", "faults"),
+    [
+        ({"answer": "x"}, [("/score", "missing", "score is missing")]),
+        (None, [("", "unreadable", "Adapter JSONAdapter failed to parse the LM response. ")]),
+    ],
 )
-def test_an_answer_that_does_not_fit(parsed: Any, missing: list[str]) -> None:
-    """What the model said is kept apart from the message, which names what is missing."""
+def test_an_answer_that_does_not_fit(parsed: Any, faults: list[tuple[str, str, str]]) -> None:
+    """What the model said is kept apart from the message; the faults name their places."""
     failure = translated(parse_error(parsed))
     assert failure.type is ErrorType.OUTPUT_INVALID
     assert failure.raw_output == "I would rather not."
-    assert failure.context == {"missing": missing}
+    told = failure.context["faults"]
+    assert [(fault["path"], fault["code"], fault["message"]) for fault in told] == faults
     assert "rather not" not in failure.message

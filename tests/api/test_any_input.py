@@ -39,6 +39,14 @@ NAMES = st.one_of(
             "retention",
             "completed_days",
             "initialize",
+            "description",
+            "state",
+            "demos",
+            "signature",
+            "instructions",
+            "fields",
+            "prefix",
+            "lm",
         ]
     ),
     TEXT,
@@ -80,6 +88,24 @@ PROGRAMS = st.fixed_dictionaries(
         "metadata": VALUES,
     }
 )
+STATES = st.fixed_dictionaries(
+    {
+        "signature": st.fixed_dictionaries(
+            {
+                "instructions": TEXT,
+                "fields": st.lists(
+                    st.fixed_dictionaries({"prefix": TEXT, "description": TEXT}),
+                    min_size=2,
+                    max_size=3,
+                ),
+            }
+        ),
+        "demos": st.lists(
+            st.dictionaries(st.sampled_from(["question", "answer", "wat"]), VALUES, max_size=2),
+            max_size=2,
+        ),
+    }
+)
 RUNS = st.fixed_dictionaries(
     {"inputs": st.dictionaries(NAMES, VALUES, max_size=3)},
     optional={
@@ -99,7 +125,8 @@ async def program(client: httpx.AsyncClient) -> dict[str, Any]:
 def _paths(program: dict[str, Any]) -> list[str]:
     """List every address that takes a POST."""
     one = f"/v1/programs/{program['program_id']}"
-    return ["/v1/signatures", "/v1/programs", f"{one}/executions", f"{one}/initialize"]
+    check = f"/v1/signatures/{program['signature_id']}/check"
+    return ["/v1/signatures", "/v1/programs", check, f"{one}/executions", f"{one}/initialize"]
 
 
 def _dumped(value: Any) -> str:
@@ -107,8 +134,10 @@ def _dumped(value: Any) -> str:
     return json.dumps(value)
 
 
-async def _refused_or_done(client: httpx.AsyncClient, path: str, content: bytes | str) -> None:
-    answer = await client.post(path, content=content)
+async def _refused_or_done(
+    client: httpx.AsyncClient, path: str, content: bytes | str, method: str = "POST"
+) -> None:
+    answer = await client.request(method, path, content=content)
     assert answer.status_code < 500, (path, content, answer.text)
     answer.json()
 
@@ -157,6 +186,31 @@ async def test_any_program_is_refused_or_done(
     body = _dumped({"signature_id": program["signature_id"], **members})
     await _refused_or_done(client, "/v1/programs", body)
     assert (await client.get("/v1/programs")).status_code == 200
+
+
+@MANY
+@given(change=st.one_of(VALUES, st.dictionaries(NAMES, VALUES, max_size=4)))
+async def test_any_change_is_refused_or_done(
+    client: httpx.AsyncClient, program: dict[str, Any], change: Any
+) -> None:
+    """What was taken can be read."""
+    path = f"/v1/programs/{program['program_id']}"
+    await _refused_or_done(client, path, _dumped(change), "PATCH")
+    assert (await client.get(path)).status_code == 200
+
+
+@MANY
+@given(state=st.one_of(VALUES, STATES))
+async def test_any_state_is_refused_or_done(client: httpx.AsyncClient, state: Any) -> None:
+    """What was taken comes back."""
+    if not (found := (await client.get("/v1/programs")).json()["items"]):
+        found = [await post_program(client)]
+    path = f"/v1/programs/{found[0]['program_id']}/state"
+    answer = await client.put(path, content=_dumped(state))
+    assert answer.status_code < 500, (state, answer.text)
+    if answer.status_code == 200:
+        kept = (await client.get(path)).json()
+        assert {name: kept[name] for name in state} == state
 
 
 @MANY

@@ -44,6 +44,7 @@ DEFAULTS = {
     "max_retries": 2,
     "retry_delay": 1_000,
     "deadline_ms": 120_000,
+    "max_repairs": 0,
     "config": {},
 }
 

@@ -10,10 +10,12 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from typing_extensions import override
 
+from app.actions.execution_waiting import ExecutionEnds, ExecutionWaiting
 from app.actions.program_execution import ProgramExecution, ProgramExecutionInput
 from app.api.problems import problem_kinds
 from app.main import create_app
 from app.models import Execution
+from app.policies.clock import SystemClock
 from app.runtime import Runtime
 from app.settings import Settings
 from tests.support.factories import a_narrow_database, post_execution, post_program
@@ -145,12 +147,12 @@ async def test_a_bug_climbs_to_the_server_once(
 @pytest.fixture
 async def starved(settings: Settings, runtime: Runtime) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application whose database gives no connection."""
-    async with (
-        a_narrow_database(settings) as narrow,
-        narrow._engine.connect(),
-        _client(create_app(settings, replace(runtime, database=narrow))) as client,
-    ):
-        yield client
+    async with a_narrow_database(settings) as narrow, narrow._engine.connect():
+        clock = SystemClock()
+        waiting = ExecutionWaiting(narrow, ExecutionEnds(clock), clock)
+        starving = replace(runtime, database=narrow, wait_for_execution=waiting)
+        async with _client(create_app(settings, starving)) as client:
+            yield client
 
 
 @pytest.mark.parametrize("path", ["/v1/signatures", "/v1/programs", f"/v1/executions/{UNKNOWN}"])

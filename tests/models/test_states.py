@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from app.models.states import (
     EXECUTION_MOVES,
     PROGRAM_MOVES,
+    SIGNATURE_MOVES,
     ExecutionStatus,
     ProgramStatus,
+    SignatureStatus,
     execution_origins,
     program_origins,
+    signature_origins,
 )
 
 Status = TypeVar("Status", bound=StrEnum)
@@ -20,6 +23,7 @@ Status = TypeVar("Status", bound=StrEnum)
 TABLES: list[Mapping[StrEnum, frozenset[StrEnum]]] = [
     dict(PROGRAM_MOVES.items()),
     dict(EXECUTION_MOVES.items()),
+    dict(SIGNATURE_MOVES.items()),
 ]
 
 
@@ -33,7 +37,7 @@ def reached(moves: Mapping[Status, frozenset[Status]], start: Status) -> set[Sta
     return found
 
 
-@pytest.mark.parametrize("moves", TABLES, ids=["programs", "executions"])
+@pytest.mark.parametrize("moves", TABLES, ids=["programs", "executions", "signatures"])
 def test_every_state_has_its_moves(moves: Mapping[StrEnum, frozenset[StrEnum]]) -> None:
     """The table says of each state who may follow it, never itself."""
     assert set(moves) == set(type(next(iter(moves))))
@@ -85,3 +89,10 @@ def test_origins_of_executions_are_their_moves_seen_backwards(
 ) -> None:
     """A state is an origin of another where it may move there."""
     assert (origin in execution_origins(target)) == (target in EXECUTION_MOVES[origin])
+
+
+def test_a_signature_goes_one_way() -> None:
+    """From draft to active to deprecated, no step left out and none back."""
+    assert signature_origins(SignatureStatus.DRAFT) == []
+    assert signature_origins(SignatureStatus.ACTIVE) == [SignatureStatus.DRAFT]
+    assert signature_origins(SignatureStatus.DEPRECATED) == [SignatureStatus.ACTIVE]

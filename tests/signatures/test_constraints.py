@@ -27,6 +27,7 @@ GOOD: list[tuple[Constraint, Any]] = [
     (TEXT, "a"),
     (NAMES, ["a", "b"]),
     (PATTERN, "^(a|b)+$"),
+    (PATTERN, "a" * 1_000),
     (one_of(["a", "b"]), "b"),
 ]
 
@@ -50,6 +51,8 @@ BAD: list[tuple[Constraint, Any]] = [
     (PATTERN, "(?=a)"),
     (PATTERN, r"(a)\1"),
     (PATTERN, "a{1000}{1000}{1000}"),
+    (PATTERN, "(a{1000}){1000}"),
+    (PATTERN, "a" * 1_001),
     (PATTERN, "\ud800"),
     (PATTERN, {}),
     (one_of(["a", "b"]), "c"),

@@ -1,10 +1,15 @@
+import json
+from dataclasses import replace
+from random import Random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.signatures.definition import SignatureDefinition, SignatureError
 from app.signatures.notation import parse_notation, parse_type
-from app.signatures.types import TYPES
+from app.signatures.types.base import FieldType
+from tests.support.strategies import definitions, types
 
 SPELLED = [
     ("str", "string"),
@@ -67,38 +72,6 @@ WRONG = [
 ]
 
 
-def types() -> st.SearchStrategy[str]:
-    """Make texts of types out of every kind."""
-    words = st.lists(st.text(min_size=1, max_size=4), min_size=1, max_size=3, unique=True)
-    simple = st.sampled_from(
-        [name for name in TYPES if name not in {"list", "dict", "union", "optional", "tagged"}]
-    )
-    bounds = st.tuples(st.integers(-99, 0), st.integers(0, 99))
-    leaves = (
-        simple
-        | words.map(
-            lambda found: str(parse_type("atom").with_constraints({"one_of": found}).notation)
-        )
-        | bounds.map(lambda found: f"constrained[integer, min={found[0]}, max={found[1]}]")
-        | st.sampled_from(
-            ['constrained[string, pattern="[\\\\]}|]+"]', "constrained[float, min=0.5]"]
-        )
-    )
-    return st.recursive(
-        leaves,
-        lambda inner: (
-            inner.map(lambda text: f"list[{text}]")
-            | inner.map(lambda text: f"dict[string, {text}]")
-            | inner.map(lambda text: f"optional[{text}]")
-            | inner.map(lambda text: f'tagged["a]", {text}]')
-            | st.tuples(inner, inner).map(
-                lambda texts: f"{texts[0]} | {texts[1]} | reasoning_chain"
-            )
-        ),
-        max_leaves=4,
-    )
-
-
 @pytest.mark.parametrize(("written", "canonical"), SPELLED)
 def test_spellings(written: str, canonical: str) -> None:
     """What Python and DSPy write is understood, and told in the canonical way."""
@@ -152,19 +125,44 @@ def test_wrong_notation(text: str, codes: list[str]) -> None:
 
 
 @settings(deadline=None)
-@given(types(), types())
-def test_round_trips(first: str, second: str) -> None:
-    """A definition is the same after its notation, and after its documents."""
-    definition = parse_notation(f"a: {first} -> c: {second}")
+@given(types())
+def test_types_round_trip(of: FieldType) -> None:
+    """A type is the same after its notation, which is a fixed point; so are its parts."""
+    again = parse_type(of.notation)
+    assert again == of
+    assert hash(again) == hash(of)
+    assert again.notation == of.notation
+    assert parse_type(of.bare).with_constraints(of.constraints) == of
+
+
+@settings(deadline=None)
+@given(definitions(), st.text(max_size=9), st.text(max_size=9))
+def test_signatures_round_trip(
+    definition: SignatureDefinition, instructions: str, description: str
+) -> None:
+    """A definition is the same after its notation, and after its documents with all texts."""
     again = parse_notation(definition.notation)
     assert again == definition
     assert again.notation == definition.notation
-    stored = SignatureDefinition.from_documents(
-        [field.as_document() for field in again.inputs],
-        [field.as_document() for field in again.outputs],
-    )
-    assert stored == definition
-    assert stored.content_hash == definition.content_hash
+    assert again.content_hash == definition.content_hash
+    inputs = tuple(replace(field, description=description) for field in definition.inputs)
+    told = replace(definition, inputs=inputs, instructions=instructions)
+    documents = [[field.as_document() for field in side] for side in (told.inputs, told.outputs)]
+    read_inputs, read_outputs = json.loads(json.dumps(documents))
+    stored = SignatureDefinition.from_documents(read_inputs, read_outputs, instructions)
+    assert stored == told
+    assert stored.content_hash == told.content_hash
+
+
+@settings(deadline=None)
+@given(types(), st.integers(0, 9))
+def test_values_round_trip(of: FieldType, seed: int) -> None:
+    """What a type gives for a value, it takes again after JSON and gives the same."""
+    sample = json.loads(json.dumps(of.sample(Random(seed))))  # noqa: S311 - no secret
+    if of.accepts(sample):
+        value = of.validate(sample)
+        again = of.validate(json.loads(json.dumps(value)))
+        assert (again, repr(again)) == (value, repr(value))
 
 
 @settings(deadline=None)

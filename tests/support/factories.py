@@ -154,7 +154,11 @@ def an_action(
         ProgramCatalogue(),
         AdapterRegistry(adapters),
         ExecutionRecords(
-            database, recorder or a_recorder(database), new_ids(), shield or Shield(), 10
+            database,
+            recorder or a_recorder(database),
+            new_ids(),
+            shield or Shield(),
+            patience_s=10,
         ),
         clock or ManualClock(),
         Random(seed),  # noqa: S311 - jitter
@@ -162,12 +166,15 @@ def an_action(
 
 
 def a_run(
-    program: Program, inputs: Mapping[str, Any] | None = None, **options: Any
+    program: Program,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    revision: int | None = None,
+    **options: Any,
 ) -> ProgramExecutionInput:
     """Ask for one run, with these options."""
-    return ProgramExecutionInput(
-        program.id, QUESTION if inputs is None else inputs, ExecutionOptions(**options)
-    )
+    given = QUESTION if inputs is None else inputs
+    return ProgramExecutionInput(program.id, given, ExecutionOptions(**options), revision=revision)
 
 
 async def records_of(database: Database, program: Program) -> list[Execution]:

@@ -16,7 +16,7 @@ from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.registry import AdapterRegistry
 from app.database import Database
 from app.errors import InvalidInputsError, ProgramNotReadyError
-from app.models import Execution, Program
+from app.models import Execution
 from app.models.states import ExecutionStatus, ProgramStatus
 from app.policies.clock import Clock
 from app.signatures.compile import ValuesError
@@ -27,13 +27,17 @@ _BUG = AdapterError(ErrorType.UNEXPECTED, "Dspatch failed in the middle of the e
 
 @dataclass(frozen=True)
 class ProgramExecutionInput:
-    """One run that a client asks for; `metadata` is the client's alone."""
+    """One run that a client asks for, of a revision or the program as it is.
+
+    `metadata` is the client's alone.
+    """
 
     program_id: UUID
     inputs: Mapping[str, Any]
     options: ExecutionOptions = field(default_factory=ExecutionOptions)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     request_id: str | None = None
+    revision: int | None = None
 
 
 class ProgramExecution:
@@ -58,20 +62,22 @@ class ProgramExecution:
     async def __call__(self, wanted: ProgramExecutionInput) -> Execution:
         """Run to the end.
 
-        Raises ProgramNotFoundError, ProgramNotReadyError and InvalidInputsError before anything
-        is recorded, an ExecutionError where the record ends otherwise than completed.
+        Raises ProgramNotFoundError, RevisionNotFoundError, ProgramNotReadyError and
+        InvalidInputsError before anything is recorded, an ExecutionError where the record ends
+        otherwise than completed.
         """
         with self._records.run():
             return await self._execute(wanted)
 
     async def _execute(self, wanted: ProgramExecutionInput) -> Execution:
         async with self._database.transaction() as tx:
-            runnable = await self._catalogue.get(tx, wanted.program_id)
-        adapter = self._adapter_of(runnable.program)
+            runnable = await self._catalogue.get(tx, wanted.program_id, wanted.revision)
+        adapter = self._adapter_of(runnable)
         inputs = _validated(runnable, wanted.inputs)
         beginning = _beginning(runnable, adapter, wanted, inputs)
         begun = await self._records.begin(beginning)
-        call = ProgramCall(runnable.for_adapter(), inputs, wanted.options.config)
+        trace = self._records.new_trace()
+        call = ProgramCall(runnable.for_adapter(), inputs, wanted.options.config, trace=trace)
         surroundings = Surroundings(adapter, self._clock, self._random)
         attempts = Attempts(call, runnable.compiled, wanted.options, surroundings)
         execution = await self._run(begun, attempts)
@@ -79,14 +85,15 @@ class ProgramExecution:
             raise problem_of(execution)
         return execution
 
-    def _adapter_of(self, program: Program) -> Adapter:
+    def _adapter_of(self, runnable: RunnableProgram) -> Adapter:
         """Refuse a program that cannot run, with its own words."""
-        adapter = self._adapters.find(program.adapter)
+        program, name = runnable.program, runnable.at.adapter
+        adapter = self._adapters.find(name)
         if program.status == ProgramStatus.READY and adapter is not None:
             return adapter
         reason = program.error
         if program.status == ProgramStatus.READY:
-            reason = f"There is no adapter {program.adapter!r} any more."
+            reason = f"There is no adapter {name!r} any more."
         raise ProgramNotReadyError(
             f"The program {program.name} is {program.status}" + (f": {reason}" if reason else "."),
             members={"program_status": program.status, "program_error": reason},
@@ -118,7 +125,7 @@ def _beginning(
     return {
         "program_id": program.id,
         "program_name": program.name,
-        "program_revision": program.revision,
+        "program_revision": runnable.at.revision,
         "signature_id": signature.id,
         "signature_name": signature.name,
         "signature_version": signature.version,

@@ -7,13 +7,16 @@ from random import Random
 from typing import Any
 
 from app.actions.program_execution.options import ExecutionOptions
-from app.adapters.base import Adapter, ProgramCall, ProgramResult
+from app.adapters.base import Adapter, ProgramCall, ProgramResult, Repair
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.usage import Usage
 from app.policies.clock import Clock
 from app.policies.deadline import Deadline
 from app.signatures.compile import CompiledSignature, ValuesError
 from app.telemetry import spend
+
+TOLD_FAULTS = 20
+"""Faults of one answer that the model is told: a list of a thousand costs more than it mends."""
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +33,7 @@ class Surroundings:
 
 
 class Attempts:
-    """Runs a call until it succeeds, or fails for good; `log` and `usage` grow on the way.
+    """Runs a call until it succeeds, or fails for good; `log`, `usage`, `trace` grow on the way.
 
     `deadline` is the moment by which the whole has ended.
     """
@@ -44,6 +47,8 @@ class Attempts:
     ) -> None:
         self.log: list[dict[str, Any]] = []
         self.usage = Usage()
+        self._repairs = 0
+        self.trace = call.trace
         self._call = call
         self._compiled = compiled
         self._options = options
@@ -54,8 +59,26 @@ class Attempts:
 
     async def __call__(self) -> ProgramResult:
         """Give the result with validated outputs; raises the last attempt's AdapterError."""
-        policy = self._options.retry_policy()
+        while True:
+            try:
+                return await self._retried()
+            except AdapterError as failure:
+                if not self._is_worth_repair(failure):
+                    raise
+                self._repairs += 1
+                self._call = replace(self._call, repair=_repair(failure))
+
+    async def _retried(self) -> ProgramResult:
+        retries = len(self.log) - self._repairs
+        policy = self._options.retry_policy(used=retries)
         return await policy.attempts(self.deadline, self._clock, self._random)(self._attempt)
+
+    def _is_worth_repair(self, failure: AdapterError) -> bool:
+        return (
+            failure.type is ErrorType.OUTPUT_INVALID
+            and self._repairs < self._options.max_repairs
+            and self.deadline.remaining_s > 0
+        )
 
     async def _attempt(self) -> ProgramResult:
         started_at, began = self._clock.now(), self._clock.monotonic()
@@ -115,3 +138,8 @@ def _invalid(error: ValuesError, result: ProgramResult) -> AdapterError:
         raw_output=raw,
         usage=result.usage,
     )
+
+
+def _repair(failure: AdapterError) -> Repair:
+    faults = [fault["message"] for fault in failure.context.get("faults", ())]
+    return Repair(failure.raw_output, tuple(faults[:TOLD_FAULTS] or [failure.message]))

@@ -42,8 +42,11 @@ class ExecutionRecords:
         recorder: Recorder,
         ids: Ids,
         shield: Shield,
+        *,
         patience_s: float,
+        keeps_traces: bool = False,
     ) -> None:
+        self._keeps_traces = keeps_traces
         self._database = database
         self._recorder = recorder
         self._ids = ids
@@ -72,6 +75,10 @@ class ExecutionRecords:
             task.cancel()
         await asyncio.gather(*runs, return_exceptions=True)
 
+    def new_trace(self) -> list[Mapping[str, Any]] | None:
+        """Give a list for the LM calls of a run; None where they are not to be kept."""
+        return [] if self._keeps_traces else None
+
     async def begin(self, values: Mapping[str, Any]) -> Execution:
         """Record a running execution; its caller gone meanwhile, the record ends by itself."""
         row = {"id": self._ids.new(), **values}
@@ -91,6 +98,7 @@ class ExecutionRecords:
         is kept then, and written when the database is back.
         """
         values = _values(ending, attempts.log, attempts.usage, duration_ms)
+        values["trace"] = attempts.trace
         within_s = attempts.deadline.remaining_s + LAST_WORD_S
         with spending("database"):
             return await self._shield.uninterrupted(self._end(execution, values, within_s))

@@ -18,6 +18,7 @@ from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.prepared import PreparingAdapter
 from app.adapters.setup import AdapterSetup, read_options
 from app.signatures.definition import SignatureDefinition
+from app.signatures.states import ModuleShape
 
 if TYPE_CHECKING:
     from app.adapters.dspy.programs import DspyPrograms, PreparedProgram
@@ -63,6 +64,10 @@ class DspyAdapter(PreparingAdapter["PreparedProgram"]):
     async def validate_signature(self, signature: SignatureDefinition) -> None:
         """Raise `unsupported` where DSPy cannot hold the signature."""
         (await self._loaded()).check_signature(signature)
+
+    async def module_shape(self, program: Program) -> ModuleShape:
+        """Say what a program's state holds; `unsupported` where its module cannot be built."""
+        return (await self._loaded()).module_shape(program)
 
     async def warm_up(self) -> None:
         """Import DSPy now, in a thread; a failure shows in the health check and in every call."""

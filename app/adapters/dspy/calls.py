@@ -3,10 +3,25 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from app.adapters.base import ProgramCall
 from app.adapters.json_values import as_text
 from app.adapters.usage import Usage
+from app.policies.clock import Clock
+
+
+@dataclass
+class LMCall:
+    """One call of an LM, as a trace tells it."""
+
+    predictor: str | None
+    lm: str
+    messages: Sequence[Any]
+    completion: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    duration_ms: float = 0.0
 
 
 class CallLog:
@@ -16,39 +31,62 @@ class CallLog:
     after the model answered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, call: ProgramCall) -> None:
         self.usage = Usage()
         self.completion: str | None = None
+        self.repair = call.repair
+        self.outputs = frozenset(field.name for field in call.program.signature.outputs)
+        self.trace = call.trace
 
     def asked(self) -> None:
         """Count a call that begins."""
-        self.usage += Usage(lm_calls=1)
+        self._spend(Usage(lm_calls=1))
 
     def answered(self, outputs: Sequence[Any]) -> None:
         """Keep what the model said last; DSPy gives texts, or objects that hold one."""
         for output in outputs:
             text = output.get("text") if isinstance(output, Mapping) else output
             self.completion = None if text is None else as_text(str(text))
+        if (call := _asking.get()) is not None:
+            call.completion = self.completion
 
     def add_usage(self, _model: str, entry: Mapping[str, Any]) -> None:
         """Add the tokens of an answer; what the server does not say counts as none."""
         prompt, completion = entry.get("prompt_tokens") or 0, entry.get("completion_tokens") or 0
         total = entry.get("total_tokens") or prompt + completion
-        self.usage += Usage(prompt, completion, total)
+        self._spend(Usage(prompt, completion, total))
+
+    def _spend(self, usage: Usage) -> None:
+        self.usage += usage
+        if (call := _asking.get()) is not None:
+            call.usage += usage
 
 
 _current: ContextVar[CallLog] = ContextVar("dspatch_lm_calls")
+_asking: ContextVar[LMCall | None] = ContextVar("dspatch_lm_call", default=None)
 
 
 @contextmanager
-def collecting() -> Iterator[CallLog]:
+def collecting(call: ProgramCall) -> Iterator[CallLog]:
     """Collect the LM calls that are made inside, in this task and those it starts."""
-    log = CallLog()
+    log = CallLog(call)
     token = _current.set(log)
     try:
         yield log
     finally:
         _current.reset(token)
+
+
+@contextmanager
+def tracing(call: LMCall, trace: list[Mapping[str, Any]], clock: Clock) -> Iterator[None]:
+    """Keep what is asked, spent and said inside as one call of the trace."""
+    began, token = clock.monotonic(), _asking.set(call)
+    try:
+        yield
+    finally:
+        _asking.reset(token)
+        call.duration_ms = round((clock.monotonic() - began) * 1_000, 3)
+        trace.append(asdict(call))
 
 
 def current_log() -> CallLog:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from dspy.utils import exceptions as dspy_errors  # type: ignore[import-untyped]
 
 from app.adapters.dspy.calls import CallLog
+from app.adapters.dspy.faults import parse_faults
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.redaction import quote
 
@@ -121,7 +122,5 @@ def _words(error: Exception) -> str:
 def _context(error: Exception) -> dict[str, object]:
     members = {"status": getattr(error, "status", None)}
     if isinstance(error, dspy_errors.AdapterParseError):
-        found = error.parsed_result if isinstance(error.parsed_result, Mapping) else {}
-        names = error.signature.output_fields
-        members["missing"] = [name for name in names if name not in found]
+        members["faults"] = [fault.as_document() for fault in parse_faults(error)]
     return {name: value for name, value in members.items() if value is not None}

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import dspy  # type: ignore[import-untyped]
 from dspy.utils import exceptions as dspy_errors  # type: ignore[import-untyped]
 from typing_extensions import override
 
-from app.adapters.dspy.calls import current_log
+from app.adapters.dspy.calls import CallLog, LMCall, current_log, tracing
 from app.adapters.dspy.endpoints import ServedLM
 from app.adapters.dspy.engine import BlockingFace, ChatCompletionsEngine
 from app.adapters.dspy.servers import ModelServers
@@ -21,8 +22,10 @@ class BoundLM(dspy.LM):  # type: ignore[misc]
 
     def __init__(self, lm: "LanguageModel", parameters: Mapping[str, Any]) -> None:
         super().__init__(lm.served.model, cache=False, num_retries=0, **lm.engine, **parameters)
+        self.lm_name = lm.served.name
         self.timeout_s = lm.served.timeout_s
         self.slots = lm.slots
+        self.clock = lm.clock
 
     @override
     async def acall(
@@ -30,23 +33,30 @@ class BoundLM(dspy.LM):  # type: ignore[misc]
     ) -> Sequence[Any]:
         log = current_log()
         async with self.slots:
-            log.asked()
-            try:
-                async with asyncio.timeout(self.timeout_s):
-                    outputs: Sequence[Any] = await super().acall(
-                        prompt, messages=messages, **kwargs
-                    )
-            except TimeoutError:
-                raise dspy_errors.LMTimeoutError("the LM's time limit has passed") from None
-        log.answered(outputs)
+            with self._traced(log, messages):
+                log.asked()
+                try:
+                    async with asyncio.timeout(self.timeout_s):
+                        outputs: Sequence[Any] = await super().acall(
+                            prompt, messages=messages, **kwargs
+                        )
+                except TimeoutError:
+                    raise dspy_errors.LMTimeoutError("the LM's time limit has passed") from None
+                log.answered(outputs)
         return outputs
+
+    def _traced(self, log: CallLog, messages: Any) -> AbstractContextManager[None]:
+        if log.trace is None:
+            return nullcontext()
+        return tracing(LMCall(_predictor(), self.lm_name, messages), log.trace, self.clock)
 
 
 class LanguageModel:
     """An LM of the settings: one engine and one set of slots for all programs that use it."""
 
-    def __init__(self, served: ServedLM, engine: Mapping[str, Any]) -> None:
+    def __init__(self, served: ServedLM, engine: Mapping[str, Any], clock: Clock) -> None:
         self.served = served
+        self.clock = clock
         self.engine = engine
         self.slots = asyncio.Semaphore(served.max_concurrency)
 
@@ -67,7 +77,7 @@ class LanguageModels:
     """The LMs of the settings, by name."""
 
     def __init__(self, lms: Sequence[ServedLM], servers: ModelServers, clock: Clock) -> None:
-        self._lms = {lm.name: LanguageModel(lm, _engine(lm, servers, clock)) for lm in lms}
+        self._lms = {lm.name: LanguageModel(lm, _engine(lm, servers, clock), clock) for lm in lms}
 
     def get(self, name: str | None) -> LanguageModel:
         """Give the LM of this name, or the only one; `invalid_request` where there is none such."""
@@ -80,6 +90,13 @@ class LanguageModels:
         raise AdapterError(
             ErrorType.INVALID_REQUEST, f"config.lm {what}; the configured LMs are: {known}"
         )
+
+
+def _predictor() -> str | None:
+    """Give the name of the predictor that asks, as DSPy's states have it."""
+    modules = dspy.settings.caller_modules
+    named = modules[0].named_predictors()
+    return next((name for name, predictor in named if predictor is modules[-1]), None)
 
 
 def _engine(lm: ServedLM, servers: ModelServers, clock: Clock) -> Mapping[str, Any]:

@@ -14,12 +14,15 @@ from app.adapters.dspy.config import read_config, read_parameters
 from app.adapters.dspy.endpoints import ServedLM
 from app.adapters.dspy.errors import adapter_error
 from app.adapters.dspy.lms import BoundLM, LanguageModel, LanguageModels
+from app.adapters.dspy.repairs import ChatFormat, JSONFormat, XMLFormat
 from app.adapters.dspy.servers import ModelServers
 from app.adapters.dspy.signatures import build_signature
+from app.adapters.dspy.states import apply_state, module_shape
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.json_values import as_json
 from app.policies.clock import Clock
 from app.signatures.definition import SignatureDefinition
+from app.signatures.states import ModuleShape
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +36,9 @@ MODULES: Mapping[str, Any] = MappingProxyType(
 
 PROMPT_FORMATS: Mapping[str, Any] = MappingProxyType(
     {
-        "json": dspy.JSONAdapter(use_native_function_calling=False),
-        "chat": dspy.ChatAdapter(use_json_adapter_fallback=False),
-        "xml": dspy.XMLAdapter(use_json_adapter_fallback=False),
+        "json": JSONFormat(use_native_function_calling=False),
+        "chat": ChatFormat(use_json_adapter_fallback=False),
+        "xml": XMLFormat(use_json_adapter_fallback=False),
     }
 )
 """How prompts are written and answers read; none asks a second time in another format."""
@@ -85,6 +88,10 @@ class DspyPrograms:
         """Raise `unsupported` where DSPy cannot hold the signature."""
         build_signature(signature)
 
+    def module_shape(self, program: Program) -> ModuleShape:
+        """Say what a program's state holds; `unsupported` where its module cannot be built."""
+        return module_shape(_build_module(replace(program, state=None)))
+
     def prepare(self, program: Program) -> PreparedProgram:
         """Build a program's module; `invalid_request` or `unsupported` says what cannot be."""
         config = read_config(program.config)
@@ -103,7 +110,7 @@ class DspyPrograms:
     ) -> ProgramResult:
         """Run a program; every failure of DSPy climbs as an AdapterError."""
         bound = prepared.with_parameters(call.config)
-        with collecting() as log:
+        with collecting(call) as log:
             try:
                 prediction = await _predict(bound, call.inputs, log)
             except Exception as error:
@@ -126,7 +133,10 @@ def _build_module(program: Program) -> Any:
         raise AdapterError(
             ErrorType.UNSUPPORTED, "chain_of_thought cannot take an input named reasoning"
         )
-    return MODULES[program.module](build_signature(program.signature))
+    module = MODULES[program.module](build_signature(program.signature))
+    if program.state is not None:
+        apply_state(module, program.state)
+    return module
 
 
 def _prompt_format(name: str) -> Any:

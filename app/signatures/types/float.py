@@ -1,7 +1,9 @@
 """Numbers."""
 
 import math
+import re
 from collections.abc import Callable
+from decimal import ROUND_HALF_EVEN, Decimal
 from functools import partial
 from random import Random
 from typing import Any, ClassVar
@@ -11,6 +13,8 @@ from typing_extensions import override
 
 from app.signatures.constraints import COUNT, NUMBER
 from app.signatures.types.base import FieldType
+
+_NOT_ZERO = re.compile("[^eE]*[1-9]")
 
 
 class FloatType(FieldType):
@@ -26,8 +30,7 @@ class FloatType(FieldType):
         )
         if "precision" not in self.constraints:
             return bounded
-        # Python's round is exact and takes the even neighbour of a tie.
-        rounded: Callable[[float], float] = partial(round, ndigits=self.constraints["precision"])
+        rounded: Callable[[float], float] = partial(_rounded, self.constraints["precision"])
         number = core_schema.float_schema(allow_inf_nan=False)
         return core_schema.chain_schema(
             [core_schema.no_info_after_validator_function(rounded, number), bounded]
@@ -63,12 +66,23 @@ def number_sample(random: Random, low: float | None, high: float | None) -> floa
     return short if low <= short <= high else low
 
 
+def _rounded(decimals: int, value: float) -> float:
+    """Round as it is written: 2.675 is halfway to a reader, whatever its bits are."""
+    written = Decimal(repr(value))
+    _, _, exponent = written.as_tuple()
+    if not isinstance(exponent, int) or -exponent <= decimals:
+        return value
+    return float(written.quantize(Decimal((0, (1,), -decimals)), ROUND_HALF_EVEN))
+
+
 def _as_float(value: int | str) -> Any:
     if isinstance(value, str) and ("_" in value or not value.isascii() or value != value.strip()):
         return value  # Python's own spellings, which are no numeric texts elsewhere
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
         return value
     except OverflowError:
         return math.inf  # refused for not being finite, as the text "1e999" is
+    has_vanished = number == 0 and isinstance(value, str) and _NOT_ZERO.match(value)
+    return value if has_vanished else number

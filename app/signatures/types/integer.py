@@ -9,8 +9,8 @@ from typing_extensions import override
 from app.signatures.constraints import LARGEST, SMALLEST, STEP, WHOLE
 from app.signatures.types.base import FieldType
 
-_DIGITS = 20
-"""More digits than 64 bits can hold: a longer text is no number of ours, and costs to read."""
+_DIGITS = 1_000
+"""A longer text is no number of ours, and costs to read."""
 
 
 class IntegerType(FieldType):

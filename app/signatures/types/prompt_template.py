@@ -1,5 +1,6 @@
 """Templates of prompts."""
 
+import re
 from random import Random
 from string import Formatter
 from typing import Any, ClassVar
@@ -25,7 +26,7 @@ class PromptTemplateType(FieldType):
 
     def _check(self, text: str) -> str:
         try:
-            found = {name for _, name, _, _ in Formatter().parse(text)}
+            found = _variables(text)
         except ValueError:
             raise PydanticCustomError("template", "text whose braces pair") from None
         required = self.constraints.get("required_variables", ())
@@ -43,3 +44,12 @@ class PromptTemplateType(FieldType):
         variables = self.constraints.get("required_variables", ())
         text = "".join(f"{{{name}}}" for name in variables)
         return text or text_sample(random, max_length=self.constraints.get("max_length"))
+
+
+def _variables(text: str) -> set[str]:
+    """Give the names of the variables: of `{user.name:{width}}` they are user and width."""
+    fields = list(Formatter().parse(text))
+    specs = "".join(spec or "" for _, _, spec, _ in fields)
+    nested = Formatter().parse(specs)  # `str.format` looks no deeper
+    names = (name for _, name, _, _ in (*fields, *nested) if name is not None)
+    return {re.split(r"[.\[]", name, maxsplit=1)[0] for name in names}

@@ -41,6 +41,7 @@ ENDING = (
     "details",
     "attempts",
     "usage",
+    "trace",
     "duration_ms",
 )
 """The columns that an end brings."""
