@@ -10,7 +10,7 @@ import pytest
 
 from app.adapters.base import Program
 from app.adapters.dspy import DspyAdapter
-from app.adapters.dspy.programs import MODULES, PROMPT_FORMATS
+from app.adapters.dspy.programs import MODULES
 from app.adapters.dspy.signatures import build_signature
 from app.adapters.errors import AdapterError, ErrorType
 from tests.adapters.programs import NOTATION, a_call, a_program
@@ -18,6 +18,7 @@ from tests.support.model_server import ModelServer
 from tests.support.states import a_predictor_state
 
 MODULE_NAMES = sorted(MODULES)
+OWN_FORMATS = {"json": dspy.JSONAdapter(), "chat": dspy.ChatAdapter(), "xml": dspy.XMLAdapter()}
 QUESTION = "How are you?"
 
 
@@ -69,7 +70,7 @@ async def test_what_an_optimizer_saved_is_taken_as_it_is(
     assert (await dspy_adapter.module_shape(program)).read_state(state) == state
 
 
-@pytest.mark.parametrize("prompt_format", sorted(PROMPT_FORMATS))
+@pytest.mark.parametrize("prompt_format", sorted(OWN_FORMATS))
 @pytest.mark.parametrize("name", MODULE_NAMES)
 async def test_a_compiled_program_asks_as_dspy_does_after_load(
     dspy_adapter: DspyAdapter, server: ModelServer, tmp_path: Path, name: str, prompt_format: str
@@ -80,7 +81,7 @@ async def test_a_compiled_program_asks_as_dspy_does_after_load(
     loaded = _fresh(program)
     loaded.load(tmp_path / "state.json")
     (predictor,) = loaded.predictors()
-    expected = PROMPT_FORMATS[prompt_format].format(
+    expected = OWN_FORMATS[prompt_format].format(
         predictor.signature, predictor.demos, {"question": QUESTION}
     )
     state = json.loads((tmp_path / "state.json").read_text())
