@@ -24,6 +24,9 @@ from app.signatures.constraints import (
 WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron")
 """What samples of text are made of."""
 
+MOST_SAMPLED = 4_096
+"""A sample has no more characters, items or members; where more are asked for, it does not fit."""
+
 _JSON = core_schema.definition_reference_schema("json")
 _TEXT = core_schema.str_schema(min_length=0)
 _FLOAT = core_schema.chain_schema(  # or else the whole numbers refused above would become floats

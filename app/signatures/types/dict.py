@@ -9,7 +9,7 @@ from pydantic_core import CoreSchema, core_schema
 from typing_extensions import override
 
 from app.signatures.types.atom import AtomType
-from app.signatures.types.base import FieldType, TypeArgumentsError
+from app.signatures.types.base import MOST_SAMPLED, FieldType, TypeArgumentsError
 from app.signatures.types.map import MapType, with_required_keys
 from app.signatures.types.string import StringType
 
@@ -66,8 +66,8 @@ class DictType(FieldType):
     @override
     def sample(self, random: Random) -> dict[str, Any]:
         keys = dict.fromkeys(self.constraints.get("required_keys", ()))
-        size = max(len(keys), self.constraints.get("min_size", 0))
-        for _ in range(_TRIES * size):
+        size = max(len(keys), min(self.constraints.get("min_size", 0), MOST_SAMPLED))
+        for _ in range(min(_TRIES * size, MOST_SAMPLED)):
             if len(keys) >= size:
                 break
             keys[self.key.sample(random)] = None

@@ -7,7 +7,7 @@ from pydantic_core import CoreSchema, core_schema
 from typing_extensions import override
 
 from app.signatures.constraints import COUNT, NUMBER
-from app.signatures.types.base import FieldType, list_schema
+from app.signatures.types.base import MOST_SAMPLED, FieldType, list_schema
 from app.signatures.types.float import number_sample
 
 _SAMPLE_DIMENSIONS = 3
@@ -36,5 +36,5 @@ class EmbeddingType(FieldType):
     @override
     def sample(self, random: Random) -> list[float]:
         low, high = self.constraints.get("min_value"), self.constraints.get("max_value")
-        dimensions = self.constraints.get("dimensions", _SAMPLE_DIMENSIONS)
+        dimensions = min(self.constraints.get("dimensions", _SAMPLE_DIMENSIONS), MOST_SAMPLED)
         return [number_sample(random, low, high) for _ in range(dimensions)]

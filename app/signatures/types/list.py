@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from app.signatures.constraints import COUNT, FLAG
 from app.signatures.types.any import AnyType
-from app.signatures.types.base import FieldType, list_schema, one_type
+from app.signatures.types.base import MOST_SAMPLED, FieldType, list_schema, one_type
 
 _TRIES = 100
 """Draws for one more different item, before a sample of a unique list gives up."""
@@ -58,11 +58,11 @@ class ListType(FieldType):
     @override
     def sample(self, random: Random) -> list[Any]:
         length = max(self.constraints.get("min_length", 0), random.randint(1, 3))
-        length = min(length, self.constraints.get("max_length", length))
+        length = min(length, self.constraints.get("max_length", length), MOST_SAMPLED)
         if not self.constraints.get("unique"):
             return [self.item.sample(random) for _ in range(length)]
         different: dict[Hashable, Any] = {}
-        for _ in range(_TRIES * length):
+        for _ in range(min(_TRIES * length, MOST_SAMPLED)):
             if len(different) == length:
                 break
             item = self.item.sample(random)

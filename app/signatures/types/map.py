@@ -8,7 +8,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import override
 
 from app.signatures.constraints import COUNT, NAMES
-from app.signatures.types.base import FieldType, json_value_schema, text_schema
+from app.signatures.types.base import MOST_SAMPLED, FieldType, json_value_schema, text_schema
 
 
 class MapType(FieldType):
@@ -34,7 +34,7 @@ class MapType(FieldType):
     @override
     def sample(self, random: Random) -> dict[str, Any]:
         keys = list(self.constraints.get("required_keys", ()))
-        more = self.constraints.get("min_size", 0) - len(keys)
+        more = min(self.constraints.get("min_size", 0), MOST_SAMPLED) - len(keys)
         keys += [f"key_{number}" for number in range(more)]
         return {key: random.randint(0, 9) for key in keys}
 

@@ -8,7 +8,7 @@ from pydantic_core import CoreSchema
 from typing_extensions import override
 
 from app.signatures.constraints import COUNT, PATTERN, one_of
-from app.signatures.types.base import WORDS, FieldType, text_schema
+from app.signatures.types.base import MOST_SAMPLED, WORDS, FieldType, text_schema
 from app.signatures.types.formats import FORMATS, format_schema
 from app.signatures.types.patterns import UnknownPatternError, pattern_sample
 
@@ -62,5 +62,7 @@ def text_sample(
     except UnknownPatternError:
         drawn = []
     most = math.inf if max_length is None else max_length
-    words = " ".join(random.choices(WORDS, k=3)).ljust(min_length, ".")[:max_length]
+    words = " ".join(random.choices(WORDS, k=3)).ljust(min(min_length, MOST_SAMPLED), ".")[
+        :max_length
+    ]
     return next((text for text in drawn if min_length <= len(text) <= most), words)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.signatures.notation import parse_type
+from app.signatures.types.base import MOST_SAMPLED
 from app.signatures.types.formats import FORMATS
 from app.signatures.types.patterns import UnknownPatternError, pattern_sample
 
@@ -135,3 +136,21 @@ def test_a_sample_gives_up() -> None:
     assert sorted(unique.sample(Random(1))) == [False, True]
     keys = parse_type('constrained[dict[atom["a"], integer], min_size=2]')
     assert list(keys.sample(Random(1))) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "notation",
+    [
+        "constrained[string, min_length=9007199254740992]",
+        "constrained[list[integer], min_length=9007199254740992]",
+        "constrained[dict[string, integer], min_size=9007199254740992]",
+        "constrained[map, min_size=9007199254740992]",
+        "constrained[embedding, dimensions=9007199254740992]",
+    ],
+)
+def test_a_sample_of_immense_size_falls_short(notation: str) -> None:
+    """Whoever asks for one waits for a small value, which does not fit."""
+    kind = parse_type(notation)
+    sample = kind.sample(Random(0))
+    assert len(sample) <= MOST_SAMPLED
+    assert not kind.accepts(sample)
