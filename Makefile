@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SOURCES := app tests migrations bench
+SOURCES := app bench migrations scripts tests
 
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
@@ -48,10 +48,10 @@ bench-validation: $(INSTALLED) ## validation of inputs beside a hand-written pyd
 	@$(BIN)/python -m bench.validation
 
 check: $(INSTALLED_DEV) ## format, lint, types, layers, sizes, OpenAPI diff, migrations
-	@$(BIN)/ruff format --check $(SOURCES) scripts bench
-	@$(BIN)/ruff check $(SOURCES) scripts bench
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/interrogate --quiet tests
-	@$(BIN)/codespell app tests migrations docs scripts *.md
+	@$(BIN)/codespell $(SOURCES) docs *.md
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m scripts.sizes
@@ -60,8 +60,8 @@ check: $(INSTALLED_DEV) ## format, lint, types, layers, sizes, OpenAPI diff, mig
 	@$(BIN)/pytest -q -n 0 tests/test_migrations.py
 
 format: $(INSTALLED_DEV) ## format the code and mend what ruff can mend
-	@$(BIN)/ruff format $(SOURCES) scripts
-	@$(BIN)/ruff check --fix $(SOURCES) scripts
+	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/ruff check --fix $(SOURCES)
 
 bench-record: $(INSTALLED_DEV) ## what a durable record costs, against a bare route
 	@$(BIN)/python -m bench.record_path
