@@ -5,6 +5,7 @@ from pathlib import Path
 
 import asyncpg
 import httpx
+import pytest
 
 from app.local.postgres import LocalPostgres
 from tests.support.server import run_dspatch, serving
@@ -38,6 +39,7 @@ async def _rows(data_dir: Path) -> list[asyncpg.Record]:
     return list(rows)
 
 
+@pytest.mark.timeout(240)
 async def test_a_real_model_answers_and_its_record_survives_the_server(tmp_path: Path) -> None:
     """The answer over HTTP is the row in PostgreSQL, read after SIGTERM ended the server with 0."""
     async with serving("--local", "--data-dir", str(tmp_path)) as server:
@@ -61,6 +63,7 @@ async def test_a_real_model_answers_and_its_record_survives_the_server(tmp_path:
     assert (str(row["id"]), row["status"]) == (record["execution_id"], "completed")
 
 
+@pytest.mark.timeout(240)  # two dozen answers of the real model, on cores that others use too
 async def test_the_demo_runs_twice_and_leaves_nothing_running(tmp_path: Path) -> None:
     """A second demo works on what the first left; each prints twelve records and ends with 0."""
     first = await run_dspatch("demo", "--data-dir", str(tmp_path))
