@@ -9,6 +9,7 @@ from pathlib import Path
 
 import asyncpg
 import httpx
+import hypothesis
 import pytest
 from filelock import FileLock
 from pydantic import SecretStr
@@ -22,6 +23,10 @@ from app.settings import AuthSettings, DatabaseSettings, Settings
 from tests.support.wait import written
 
 TEMPLATE = "template_dspatch"
+
+# How long an example may take says more of the machine than of us; each test has its time limit.
+hypothesis.settings.register_profile("dspatch", deadline=None)
+hypothesis.settings.load_profile("dspatch")
 
 
 @pytest.fixture(autouse=True, scope="session")
