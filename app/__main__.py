@@ -3,10 +3,12 @@
 import typer
 
 from app.commands.demo import demo
+from app.commands.keys import keys
 from app.commands.migrate import migrate
 from app.commands.serve import serve
 
 COMMANDS = (serve, migrate, demo)
+GROUPS = (keys,)
 
 cli = typer.Typer(
     name="dspatch",
@@ -17,6 +19,8 @@ cli = typer.Typer(
 )
 for command in COMMANDS:
     cli.command()(command)
+for group in GROUPS:
+    cli.add_typer(group)
 
 
 def main() -> None:

@@ -28,6 +28,8 @@ from sqlalchemy.ext.asyncio import (
 from app.errors import DatabaseUnavailableError
 from app.policies.clock import Clock
 from app.settings import DatabaseSettings, SettingsError
+from app.stores.api_keys import ApiKeyStore
+from app.stores.audit import AuditStore
 from app.stores.availability import says_away
 from app.stores.documents import dump_document, load_document
 from app.stores.executions import ExecutionStore
@@ -86,6 +88,16 @@ class Transaction:
     def statistics(self) -> StatisticsStore:
         """Figures over the rows of `executions`."""
         return StatisticsStore(self._session)
+
+    @cached_property
+    def api_keys(self) -> ApiKeyStore:
+        """The rows of `api_keys`."""
+        return ApiKeyStore(self._session)
+
+    @cached_property
+    def audit(self) -> AuditStore:
+        """The rows of `audit_entries`."""
+        return AuditStore(self._session)
 
     @cached_property
     def partitions(self) -> PartitionStore:

@@ -10,6 +10,8 @@ DspatchError
 │   ├── InvalidSignatureError     422
 │   ├── InvalidStateError         422
 │   └── InvalidInputsError        422
+├── UnauthorizedError             401
+├── ForbiddenError                403
 ├── NotFoundError                 404
 │   ├── SignatureNotFoundError
 │   ├── ProgramNotFoundError
@@ -145,6 +147,23 @@ class InvalidInputsError(RequestError):
 
     status = 422
     title = "The inputs are not valid"
+
+
+class UnauthorizedError(DspatchError):
+    """The call needs a key, and got none that is known, neither expired nor revoked.
+
+    A key is sent as `Authorization: Bearer dsp_…`. Nothing of the body was read.
+    """
+
+    status = 401
+    title = "A valid key is needed"
+
+
+class ForbiddenError(DspatchError):
+    """The key is valid, but has none of the scopes that the call needs."""
+
+    status = 403
+    title = "The key does not allow this"
 
 
 class NotFoundError(DspatchError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from app.actions.execution_waiting import ExecutionEnds, ExecutionWaiting
+from app.actions.keyring import Keyring
 from app.actions.program_archiving import ProgramArchiving
 from app.actions.program_catalogue import ProgramCatalogue
 from app.actions.program_change import ProgramChange
@@ -34,6 +35,7 @@ from app.stores.recorder import Recorder
 WEEKS_AHEAD = 4
 PARTITIONS_EVERY_S = 3_600.0
 FOLD_COUNTS_EVERY_S = 5.0
+USES_EVERY_S = 30.0
 RECORDER_GRACE_S = 5.0
 """How long a closing process goes on writing records while the database is away."""
 
@@ -49,6 +51,7 @@ class Runtime:
     adapters: AdapterRegistry
     background: Background
     clock_offset_s: float
+    keyring: Keyring
     register_signature: SignatureRegistration
     move_signature: SignatureTransition
     check_values: SignatureCheck
@@ -88,6 +91,9 @@ async def open_runtime(
         background = Background(clock, random)
         stack.push_async_callback(background.close)
         _start_tasks(background, database, adapters, clock)
+        keyring = Keyring(database, clock)
+        stack.push_async_callback(keyring.close)
+        background.start("write uses of keys", every(USES_EVERY_S, keyring.write_uses, clock))
         recorder = Recorder(database.open_connection, database.make_partitions, clock)
         stack.push_async_callback(recorder.close, RECORDER_GRACE_S)
         shield = Shield()
@@ -113,6 +119,7 @@ async def open_runtime(
             adapters=adapters,
             background=background,
             clock_offset_s=clock_offset_s,
+            keyring=keyring,
             register_signature=SignatureRegistration(database, ids),
             move_signature=SignatureTransition(database),
             check_values=SignatureCheck(database),

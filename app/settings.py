@@ -58,6 +58,9 @@ class AuthSettings(Group):
     allow_open: bool = Field(
         default=False, description="Serve without keys beyond loopback: everybody may call."
     )
+    metrics_open: bool = Field(
+        default=False, description="Answer /metrics to everybody, with keys as without."
+    )
 
 
 class ServerSettings(Group):

@@ -70,6 +70,12 @@ def test_the_document_says_what_it_is(document: dict[str, Any]) -> None:
     assert set(document) == {"openapi", "info", "servers", "paths", "components", "tags"}
 
 
+def test_the_document_says_how_to_send_a_key(document: dict[str, Any]) -> None:
+    """One scheme, that of RFC 6750, which clients can be generated with."""
+    (scheme,) = document["components"]["securitySchemes"].values()
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+
+
 def test_every_route_is_described(operations: list[Operation]) -> None:
     """No route of a router is missing."""
     routes = {
@@ -169,7 +175,7 @@ def test_what_every_call_can_answer_is_described(operations: list[Operation]) ->
 def test_what_a_run_can_answer_is_described(document: dict[str, Any]) -> None:
     """Every status of the contract stands there with its types."""
     responses = document["paths"]["/v1/programs/{program_id}/executions"]["post"]["responses"]
-    assert " ".join(responses) == "200 400 404 409 413 415 422 502 503 504"
+    assert " ".join(responses) == "200 400 401 403 404 409 413 415 422 502 503 504"
     assert "program-not-ready" in responses["409"]["description"]
     assert "execution-cancelled" in responses["409"]["description"]
     assert "invalid-inputs" in responses["422"]["description"]

@@ -11,6 +11,7 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from typing_extensions import override
 
+from app.api.auth import SECURITY_SCHEME, authorize, need_of
 from app.api.bodies import MOST_FAULTS, escaped, read_json
 from app.errors import Fault, InvalidRequestError, MalformedQueryError
 
@@ -31,7 +32,19 @@ class _ReadRequest(Request):
 
 
 class ContractRoute(APIRoute):
-    """Refuses unknown query parameters, and bodies that are not strict JSON within the limits."""
+    """Refuses callers who may not, unknown query parameters, and bodies that are not strict JSON.
+
+    In this order: nothing of a body is read for somebody who may not call.
+    """
+
+    @override
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        self.need = need_of(endpoint)
+        super().__init__(path, endpoint, **options)
+        self.openapi_extra = {"security": [{SECURITY_SCHEME: []}] if self.need.scopes else []}
+        if self.need.scopes:
+            asked = f"Needs a key with one of these scopes: {self.need.words}."
+            self.description = f"{self.description}\n\n{asked}".strip()
 
     @override
     def get_route_handler(self) -> Handler:
@@ -43,6 +56,7 @@ class ContractRoute(APIRoute):
         }
 
         async def handle_strictly(request: Request) -> Response:
+            await authorize(request, self.need)
             _check_query(request, known)
             if self.body_field is None:
                 return await handle(request)

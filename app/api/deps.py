@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import Depends, Path, Query, Request
 
+from app.actions.keyring import Caller
 from app.runtime import Runtime
 from app.stores.pages import Page
 
@@ -31,9 +32,15 @@ async def _request_id(request: Request) -> str:
     return request_id
 
 
+async def _caller(request: Request) -> Caller:
+    caller: Caller = request.scope["state"]["caller"]
+    return caller
+
+
 RuntimeDep = Annotated[Runtime, Depends(_runtime)]
 PageDep = Annotated[Page, Depends(_page)]
 RequestIdDep = Annotated[str, Depends(_request_id)]
+CallerDep = Annotated[Caller, Depends(_caller)]
 SignatureId = Annotated[UUID, Path()]
 ProgramId = Annotated[UUID, Path()]
 ExecutionId = Annotated[UUID, Path()]

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from app.actions.program_execution import ProgramExecutionInput
 from app.actions.program_execution.options import ExecutionOptions
+from app.api.auth import EXECUTE, READ_RUNS, needs
 from app.api.contract_route import ContractRoute
 from app.api.deps import ExecutionId, PageDep, ProgramId, RequestIdDep, RuntimeDep
 from app.api.disconnect import until_disconnect
@@ -263,6 +264,7 @@ Revision = Annotated[
         ExecutionTimedOutError,
     ),
 )
+@needs(EXECUTE)
 async def execute_program(
     program_id: ProgramId,
     body: ExecutionCreate,
@@ -277,6 +279,7 @@ async def execute_program(
 
 
 @router.get("/executions", response_model=ExecutionList)
+@needs(READ_RUNS)
 async def list_executions(
     runtime: RuntimeDep,
     page: PageDep,
@@ -296,6 +299,7 @@ async def list_executions(
     response_model=Execution,
     responses=problem_responses(ExecutionNotFoundError),
 )
+@needs(READ_RUNS)
 async def get_execution(
     execution_id: ExecutionId,
     runtime: RuntimeDep,

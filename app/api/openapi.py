@@ -6,13 +6,16 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from app.api.auth import SECURITY_SCHEMES
 from app.api.problems import MEDIA_TYPE, Problem, problem_responses
 from app.errors import (
     DatabaseUnavailableError,
+    ForbiddenError,
     InvalidRequestError,
     MalformedBodyError,
     MalformedQueryError,
     PayloadTooLargeError,
+    UnauthorizedError,
     UnsupportedMediaTypeError,
 )
 
@@ -41,6 +44,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         servers=app.servers,
         routes=app.routes,
     )
+    document["components"]["securitySchemes"] = SECURITY_SCHEMES
     schemas = document["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -58,6 +62,8 @@ def _describe_problems(operation: dict[str, Any], *, is_versioned: bool) -> None
     _drop_default_validation(responses)
     of_body = _OF_BODIES if "requestBody" in operation else ()
     common = problem_responses(InvalidRequestError, MalformedQueryError, *of_body)
+    if operation["security"]:
+        common |= problem_responses(UnauthorizedError, ForbiddenError, DatabaseUnavailableError)
     if is_versioned:
         common |= problem_responses(DatabaseUnavailableError)
     for status, described in common.items():

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 
+from app.api.auth import OPEN, needs
 from app.api.contract_route import ContractRoute
 from app.api.deps import RuntimeDep
 from app.api.views import View
@@ -28,12 +29,14 @@ _UNAVAILABLE: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/livez")
+@needs(OPEN)
 async def get_liveness() -> Probe:
     """Answer while the event loop turns; nothing else is looked at."""
     return Probe(status="ok", checks={"event_loop": "ok"})
 
 
 @router.get("/readyz", responses=_UNAVAILABLE)
+@needs(OPEN)
 async def get_readiness(runtime: RuntimeDep, response: Response) -> Probe:
     """Look at what a request needs: the database, and a clock that agrees with its."""
     checks = {"database": await _database(runtime), "clock": _clock(runtime.clock_offset_s)}
@@ -41,6 +44,7 @@ async def get_readiness(runtime: RuntimeDep, response: Response) -> Probe:
 
 
 @router.get("/startupz", responses=_UNAVAILABLE)
+@needs(OPEN)
 async def get_startup(runtime: RuntimeDep, response: Response) -> Probe:
     """Answer 200 once the schema has been checked and the adapters are warm."""
     is_warm = runtime.background.is_done(WARM_UP)

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import PlainTextResponse
 
+from app.api.auth import OPEN, needs
 from app.api.contract_route import ContractRoute
 from app.api.problems import problem_page, problem_responses
 from app.errors import NotFoundError
@@ -17,6 +18,7 @@ class MarkdownResponse(PlainTextResponse):
 
 
 @router.get("/{slug}", response_class=MarkdownResponse, responses=problem_responses(NotFoundError))
+@needs(OPEN)
 async def get_problem_page(slug: str) -> MarkdownResponse:
     """Explain a type of problem, in Markdown."""
     return MarkdownResponse(problem_page(slug))

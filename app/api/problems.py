@@ -18,10 +18,12 @@ from app.api.responses import JSONResponse
 from app.errors import (
     DspatchError,
     Fault,
+    ForbiddenError,
     InvalidRequestError,
     MalformedBodyError,
     NotFoundError,
     RequestError,
+    UnauthorizedError,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -167,10 +169,18 @@ def problem_response(request: Request, error: DspatchError) -> Response:
         document["errors"] = [fault.as_document() for fault in error.faults[:MOST_FAULTS]]
     if len(error.faults) > MOST_FAULTS:
         document["error_count"] = len(error.faults)
+    return JSONResponse(document, error.status, _headers(error), media_type=MEDIA_TYPE)
+
+
+def _headers(error: DspatchError) -> dict[str, str]:
     headers = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
-    return JSONResponse(document, error.status, headers, media_type=MEDIA_TYPE)
+    if isinstance(error, UnauthorizedError):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, UnauthorizedError | ForbiddenError):
+        headers["Connection"] = "close"  # or the server would go on to read the body
+    return headers
 
 
 def problem_page(slug: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import RootModel
 
+from app.api.auth import READ_RUNS, needs
 from app.api.contract_route import ContractRoute
 from app.api.deps import ProgramId, RuntimeDep
 from app.api.problems import problem_responses
@@ -34,6 +35,7 @@ class OpenAPIDocument(RootModel[Document]):
     response_model=OpenAPIDocument,
     responses=problem_responses(ProgramNotFoundError),
 )
+@needs(READ_RUNS)
 async def get_program_openapi(
     program_id: ProgramId, runtime: RuntimeDep, request: Request
 ) -> dict[str, Any]:

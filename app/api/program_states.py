@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import ConfigDict, RootModel
 
+from app.api.auth import MANAGE, READ_RUNS, needs
 from app.api.contract_route import ContractRoute
 from app.api.deps import ProgramId, RuntimeDep
 from app.api.problems import problem_responses
@@ -49,6 +50,7 @@ class ProgramState(RootModel[Document]):
     response_model=ProgramState,
     responses=problem_responses(ProgramNotFoundError, StateUnavailableError),
 )
+@needs(READ_RUNS)
 async def get_program_state(program_id: ProgramId, runtime: RuntimeDep) -> dict[str, Any]:
     return await runtime.read_state(program_id)
 
@@ -59,6 +61,7 @@ async def get_program_state(program_id: ProgramId, runtime: RuntimeDep) -> dict[
         ProgramNotFoundError, InvalidTransitionError, StateUnavailableError, InvalidStateError
     ),
 )
+@needs(MANAGE)
 async def put_program_state(
     program_id: ProgramId, body: ProgramState, runtime: RuntimeDep
 ) -> Program:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from app.api.auth import READ_RUNS, needs
 from app.api.contract_route import ContractRoute
 from app.api.deps import ProgramId, RuntimeDep
 from app.api.executions import Usage
@@ -38,6 +39,7 @@ class ProgramStatistics(View):
 
 
 @router.get("/{program_id}/statistics", responses=problem_responses(ProgramNotFoundError))
+@needs(READ_RUNS)
 async def get_program_statistics(
     program_id: ProgramId,
     runtime: RuntimeDep,

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from app.actions.program_change import ProgramChangeInput
 from app.actions.program_registration import ProgramRegistrationInput
+from app.api.auth import MANAGE, READ_RUNS, needs
 from app.api.contract_route import ContractRoute
 from app.api.deps import PageDep, ProgramId, RuntimeDep
 from app.api.problems import problem_responses
@@ -155,6 +156,7 @@ async def program_view(runtime: Runtime, row: ProgramRow) -> Program:
         InvalidStateError,
     ),
 )
+@needs(MANAGE)
 async def create_program(body: ProgramCreate, runtime: RuntimeDep, response: Response) -> Program:
     program = await runtime.register_program(body.as_input())
     response.headers["Location"] = f"/v1/programs/{program.id}"
@@ -162,6 +164,7 @@ async def create_program(body: ProgramCreate, runtime: RuntimeDep, response: Res
 
 
 @router.get("")
+@needs(READ_RUNS)
 async def list_programs(
     runtime: RuntimeDep,
     page: PageDep,
@@ -178,6 +181,7 @@ async def list_programs(
 
 
 @router.get("/{program_id}", responses=problem_responses(ProgramNotFoundError))
+@needs(READ_RUNS)
 async def get_program(program_id: ProgramId, runtime: RuntimeDep) -> Program:
     async with runtime.database.transaction() as tx:
         program = await tx.programs.get(program_id)
@@ -188,6 +192,7 @@ async def get_program(program_id: ProgramId, runtime: RuntimeDep) -> Program:
     "/{program_id}",
     responses=problem_responses(ProgramNotFoundError, InvalidTransitionError, InvalidRequestError),
 )
+@needs(MANAGE)
 async def change_program(
     program_id: ProgramId, body: ProgramChange, runtime: RuntimeDep
 ) -> Program:
@@ -199,11 +204,13 @@ async def change_program(
     "/{program_id}/initialize",
     responses=problem_responses(ProgramNotFoundError, InvalidTransitionError),
 )
+@needs(MANAGE)
 async def initialize_program(program_id: ProgramId, runtime: RuntimeDep) -> Program:
     return await program_view(runtime, await runtime.initialize_program(program_id))
 
 
 @router.get("/{program_id}/revisions", responses=problem_responses(ProgramNotFoundError))
+@needs(READ_RUNS)
 async def list_program_revisions(program_id: ProgramId, runtime: RuntimeDep) -> ProgramRevisionList:
     async with runtime.database.transaction() as tx:
         await tx.programs.get(program_id)
@@ -217,6 +224,7 @@ async def list_program_revisions(program_id: ProgramId, runtime: RuntimeDep) -> 
         ProgramNotFoundError, RevisionNotFoundError, InvalidTransitionError
     ),
 )
+@needs(MANAGE)
 async def restore_program_revision(
     program_id: ProgramId,
     revision: Annotated[int, Path(ge=1, le=2**31 - 1)],
@@ -229,5 +237,6 @@ async def restore_program_revision(
     "/{program_id}/archive",
     responses=problem_responses(ProgramNotFoundError, InvalidTransitionError),
 )
+@needs(MANAGE)
 async def archive_program(program_id: ProgramId, runtime: RuntimeDep) -> Program:
     return await program_view(runtime, await runtime.archive_program(program_id))

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from app.actions.signature_check import Side
 from app.actions.signature_registration import SignatureRegistrationInput
+from app.api.auth import MANAGE, READ, needs
 from app.api.contract_route import ContractRoute
 from app.api.deps import PageDep, RuntimeDep, SignatureId
 from app.api.problems import ProblemFault, problem_responses
@@ -121,6 +122,7 @@ class ValuesCheckReport(View):
         **problem_responses(InvalidSignatureError),
     },
 )
+@needs(MANAGE)
 async def create_signature(
     body: SignatureCreate, runtime: RuntimeDep, response: Response
 ) -> SignatureRow:
@@ -133,6 +135,7 @@ async def create_signature(
 
 
 @router.get("", response_model=SignatureList)
+@needs(READ)
 async def list_signatures(
     runtime: RuntimeDep,
     page: PageDep,
@@ -148,6 +151,7 @@ async def list_signatures(
     response_model=Signature,
     responses=problem_responses(SignatureNotFoundError),
 )
+@needs(READ)
 async def get_signature(signature_id: SignatureId, runtime: RuntimeDep) -> SignatureRow:
     async with runtime.database.transaction() as tx:
         return await tx.signatures.get(signature_id)
@@ -158,6 +162,7 @@ async def get_signature(signature_id: SignatureId, runtime: RuntimeDep) -> Signa
     response_model=Signature,
     responses=problem_responses(SignatureNotFoundError, InvalidTransitionError),
 )
+@needs(MANAGE)
 async def activate_signature(signature_id: SignatureId, runtime: RuntimeDep) -> SignatureRow:
     return await runtime.move_signature(signature_id, SignatureStatus.ACTIVE)
 
@@ -167,6 +172,7 @@ async def activate_signature(signature_id: SignatureId, runtime: RuntimeDep) -> 
     response_model=Signature,
     responses=problem_responses(SignatureNotFoundError, InvalidTransitionError),
 )
+@needs(MANAGE)
 async def deprecate_signature(signature_id: SignatureId, runtime: RuntimeDep) -> SignatureRow:
     return await runtime.move_signature(signature_id, SignatureStatus.DEPRECATED)
 
@@ -176,6 +182,7 @@ async def deprecate_signature(signature_id: SignatureId, runtime: RuntimeDep) ->
     status_code=status.HTTP_204_NO_CONTENT,
     responses=problem_responses(SignatureNotFoundError, SignatureInUseError),
 )
+@needs(MANAGE)
 async def delete_signature(signature_id: SignatureId, runtime: RuntimeDep) -> None:
     async with runtime.database.transaction() as tx:
         await tx.signatures.delete(signature_id)
@@ -186,6 +193,7 @@ async def delete_signature(signature_id: SignatureId, runtime: RuntimeDep) -> No
     response_model_exclude_unset=True,  # a fault has `expected` and `received` where it can
     responses=problem_responses(SignatureNotFoundError),
 )
+@needs(READ)
 async def check_values(
     signature_id: SignatureId, body: ValuesCheck, runtime: RuntimeDep
 ) -> ValuesCheckReport:

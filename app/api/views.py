@@ -13,9 +13,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+NAME = r"^[A-Za-z_][A-Za-z0-9_.-]{0,127}$"
+"""Names of signatures, programs and keys."""
+
 Name = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,127}$"),
+    StringConstraints(pattern=NAME),
     Field(examples=["answer_question"]),
 ]
 Text = Annotated[str, StringConstraints(max_length=100_000)]

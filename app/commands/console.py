@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from app.database import SchemaError
-from app.errors import DatabaseUnavailableError
+from app.errors import DspatchError
 from app.local.errors import LocalStackError
 from app.settings import SettingsError
 
@@ -29,7 +29,7 @@ def plain_errors() -> Iterator[None]:
         yield
     except SettingsError as error:
         raise _exit(str(error), WRONG_USE) from None
-    except (RefusedError, SchemaError, LocalStackError, DatabaseUnavailableError) as error:
+    except (RefusedError, SchemaError, LocalStackError, DspatchError) as error:
         raise _exit(str(error), BAD_NEWS) from None
 
 

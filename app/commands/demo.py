@@ -17,7 +17,7 @@ from app.commands.console import RefusedError, out, plain_errors
 from app.commands.local_stack import LM, local_stack
 from app.commands.options import DEFAULT_DATA_DIR, DataDir
 from app.commands.server import bind, serving
-from app.settings import LoggingSettings, Settings
+from app.settings import AuthSettings, LoggingSettings, Settings
 
 _HOST = "127.0.0.1"
 _TIMEOUT_S = 150.0
@@ -86,7 +86,9 @@ def demo(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
 async def _demo(data_dir: Path) -> None:
     out.print("Starting PostgreSQL and a small language model …")
-    quiet = Settings(logging=LoggingSettings(level="error", format="text"))
+    quiet = Settings(
+        auth=AuthSettings(mode="none"), logging=LoggingSettings(level="error", format="text")
+    )
     async with local_stack(quiet, data_dir) as settings:
         with bind(_HOST, 0) as listener:
             async with serving(settings, listener):

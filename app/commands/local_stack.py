@@ -16,7 +16,9 @@ LM = "local"
 
 
 def without_keys(settings: Settings) -> Settings:
-    """Give the settings of a server that asks for no keys."""
+    """Give the settings of a server that asks for no keys, unless they say that it shall."""
+    if "mode" in settings.auth.model_fields_set:
+        return settings
     auth = settings.auth.model_copy(update={"mode": "none"})
     return settings.model_copy(update={"auth": auth})
 
@@ -28,17 +30,25 @@ async def local_stack(settings: Settings, data_dir: Path) -> AsyncIterator[Setti
     Gives the settings that use them. LocalStackError where something cannot start.
     """
     async with AsyncExitStack() as stack:
-        postgres = await stack.enter_async_context(LocalPostgres(data_dir))
+        local = await stack.enter_async_context(local_database(settings, data_dir))
+        if not settings.lms and LocalLanguageModel.is_installed():
+            model = await stack.enter_async_context(LocalLanguageModel(data_dir))
+            local = local.model_copy(update={"lms": {LM: _lm(model)}})
+        yield local
+
+
+@asynccontextmanager
+async def local_database(settings: Settings, data_dir: Path) -> AsyncIterator[Settings]:
+    """Start the local PostgreSQL, migrated; give the settings that use it.
+
+    LocalStackError where it cannot start.
+    """
+    async with LocalPostgres(data_dir) as postgres:
         await postgres.ensure_database(DATABASE)
         url = SecretStr(postgres.url(DATABASE))
         database = settings.database.model_copy(update={"url": url})
-        changes: dict[str, object] = {"database": database}
-        if not settings.lms and LocalLanguageModel.is_installed():
-            model = await stack.enter_async_context(LocalLanguageModel(data_dir))
-            changes["lms"] = {LM: _lm(model)}
-        local = settings.model_copy(update=changes)
-        await Database.migrate(local.database)
-        yield local
+        await Database.migrate(database)
+        yield settings.model_copy(update={"database": database})
 
 
 def _lm(model: LocalLanguageModel) -> LMSettings:

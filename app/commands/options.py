@@ -15,8 +15,14 @@ Local = Annotated[
         help="Bring a PostgreSQL (and, where no model is set, a small model) of its own.",
     ),
 ]
+LocalDatabase = Annotated[
+    bool,
+    typer.Option("--local", help="Use the PostgreSQL that `serve --local` has in --data-dir."),
+]
 DataDir = Annotated[
     Path, typer.Option("--data-dir", help="Where the local PostgreSQL keeps its files.")
 ]
+
+AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 DEFAULT_DATA_DIR = Path(".dspatch")

@@ -33,14 +33,11 @@ class _Server(uvicorn.Server):
 
 def require_safe(settings: Settings, host: str) -> None:
     """Refuse to serve everybody by accident; RefusedError says what to change."""
-    if settings.auth.mode == "keys":
-        raise RefusedError(
-            'Keys are not there yet: serve on loopback with `[auth] mode = "none"`, or --local.'
-        )
-    if not _is_loopback(host) and not settings.auth.allow_open:
+    asks_for_keys = settings.auth.mode == "keys"
+    if not (asks_for_keys or settings.auth.allow_open or _is_loopback(host)):
         raise RefusedError(
             f"Without keys, everybody who reaches {host} could call: serve on 127.0.0.1, "
-            "or say `[auth] allow_open = true`."
+            'ask for keys with `[auth] mode = "keys"`, or say `[auth] allow_open = true`.'
         )
 
 

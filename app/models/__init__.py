@@ -1,9 +1,20 @@
 """The tables and the states; importing this package fills `Base.metadata`."""
 
+from app.models.api_keys import ApiKey
+from app.models.audit import AuditEntry
 from app.models.base import Base
 from app.models.execution_counts import ExecutionCount
 from app.models.executions import Execution
 from app.models.programs import Program, ProgramRevision
 from app.models.signatures import Signature
 
-__all__ = ["Base", "Execution", "ExecutionCount", "Program", "ProgramRevision", "Signature"]
+__all__ = [
+    "ApiKey",
+    "AuditEntry",
+    "Base",
+    "Execution",
+    "ExecutionCount",
+    "Program",
+    "ProgramRevision",
+    "Signature",
+]

@@ -1,13 +1,16 @@
 """Things to test with, each made by a function whose arguments have defaults."""
 
+import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from random import Random
 from typing import Any
 from uuid import UUID
 
 import httpx
 
+from app.actions.key_creation import KeyCreation, KeyCreationInput
 from app.actions.program_catalogue import ProgramCatalogue
 from app.actions.program_execution import ProgramExecution, ProgramExecutionInput
 from app.actions.program_execution.options import ExecutionOptions
@@ -17,7 +20,10 @@ from app.adapters.base import Adapter
 from app.adapters.registry import AdapterRegistry
 from app.database import Database
 from app.models import Execution, Program, Signature
+from app.models.audit import CLI
 from app.models.ids import Ids
+from app.models.key_text import KeyText
+from app.models.scopes import Scope
 from app.models.states import ExecutionStatus, ProgramStatus
 from app.policies.clock import Clock, SystemClock
 from app.policies.shield import Shield
@@ -51,6 +57,22 @@ async def a_narrow_database(settings: Settings) -> AsyncIterator[Database]:
     database = Database.connect(narrow)
     yield database
     await database.close()
+
+
+async def a_key(
+    database: Database,
+    *scopes: Scope,
+    name: str = "tester",
+    expires_in: timedelta | None = None,
+) -> KeyText:
+    """Make a key, which may everything unless scopes are named."""
+    wanted = KeyCreationInput(name, scopes or (Scope.ADMIN,), expires_in, CLI)
+    return (await KeyCreation(database, secrets.choice)(wanted)).text
+
+
+def bearing(key: KeyText) -> dict[str, str]:
+    """Give the header that carries a key."""
+    return {"Authorization": f"Bearer {key.text}"}
 
 
 async def a_signature(
