@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { executeProgram } from "./generated/hey_api";
 import { createClient } from "./generated/hey_api/client";
 
-const [baseUrl = "", answering = "", failing = ""] = process.argv.slice(2);
-const client = createClient({ baseUrl });
+const [baseUrl = "", answering = "", failing = "", auth = ""] = process.argv.slice(2);
+const client = createClient({ baseUrl, auth });
 const body = { inputs: { question: "What is the capital of France?" } };
 
 const answered = await executeProgram({ client, path: { program_id: answering }, body });

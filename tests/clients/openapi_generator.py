@@ -7,9 +7,9 @@ from dspatch_api import ApiClient, Configuration, ExecutionCreate, ExecutionsApi
 from dspatch_api.exceptions import ServiceException
 
 
-def main(base_url: str, answering: str, failing: str) -> None:
+def main(base_url: str, answering: str, failing: str, key: str) -> None:
     """Call both programs, and compare what comes back."""
-    api = ExecutionsApi(ApiClient(Configuration(host=base_url)))
+    api = ExecutionsApi(ApiClient(Configuration(host=base_url, access_token=key)))
     body = ExecutionCreate(inputs={"question": "What is the capital of France?"})
 
     answered = api.execute_program(UUID(answering), body)

@@ -3,7 +3,7 @@
 import sys
 from uuid import UUID
 
-from dspatch_client import Client
+from dspatch_client import AuthenticatedClient
 from dspatch_client.api.executions import execute_program
 from dspatch_client.models import (
     Execution,
@@ -14,9 +14,9 @@ from dspatch_client.models import (
 )
 
 
-def main(base_url: str, answering: str, failing: str) -> None:
+def main(base_url: str, answering: str, failing: str, key: str) -> None:
     """Call both programs, and compare what comes back."""
-    client = Client(base_url)
+    client = AuthenticatedClient(base_url, token=key)
     inputs = ExecutionCreateInputs.from_dict({"question": "What is the capital of France?"})
     body = ExecutionCreate(inputs=inputs)
 

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import createClient from "openapi-fetch";
 import type { paths } from "./generated/openapi_typescript";
 
-const [baseUrl = "", answering = "", failing = ""] = process.argv.slice(2);
-const client = createClient<paths>({ baseUrl });
+const [baseUrl = "", answering = "", failing = "", key = ""] = process.argv.slice(2);
+const client = createClient<paths>({ baseUrl, headers: { Authorization: `Bearer ${key}` } });
 const body = { inputs: { question: "What is the capital of France?" } };
 
 const answered = await client.POST("/v1/programs/{program_id}/executions", {

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from tests.support.factories import post_program
-from tests.support.server import serving
+from tests.support.server import WITH_KEYS, a_local_key, serving
 
 FOLDER = Path(__file__).parent
 ANSWERS = {"outputs": {"answer": "Paris"}}
@@ -37,8 +37,10 @@ async def main(environment: Path) -> None:
 
 
 async def _call(environment: Path, data_dir: str) -> None:
-    async with serving("--local", "--data-dir", data_dir) as server:
-        async with httpx.AsyncClient(base_url=server.base_url) as client:
+    key = await a_local_key(data_dir)
+    async with serving("--local", "--data-dir", data_dir, environment=WITH_KEYS) as server:
+        headers = {"Authorization": f"Bearer {key}"}
+        async with httpx.AsyncClient(base_url=server.base_url, headers=headers) as client:
             answering = await post_program(client, ANSWERS, name="answers")
             failing = await post_program(client, FAILS, name="fails")
         for command in commands(environment):
@@ -47,6 +49,7 @@ async def _call(environment: Path, data_dir: str) -> None:
                 server.base_url,
                 answering["program_id"],
                 failing["program_id"],
+                key,
                 cwd=FOLDER,
             )
             code = await process.wait()

@@ -1,12 +1,16 @@
 """A real `dspatch serve` process, and what it printed."""
 
 import asyncio
+import json
 import os
 import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+
+WITH_KEYS = {"DSPATCH_AUTH__MODE": "keys"}
+"""A local server asks for keys where it is told to."""
 
 _SERVING = re.compile(r"Dspatch serves on (http://\S+)")
 
@@ -70,6 +74,14 @@ async def run_dspatch(
     out, err = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
+
+
+async def a_local_key(data_dir: str) -> str:
+    """Make a key for everything on the local database in this directory."""
+    wanted = ("keys", "create", "tests", "--scope", "admin", "--json")
+    code, out, err = await run_dspatch(*wanted, "--local", "--data-dir", data_dir)
+    assert code == 0, err
+    return str(json.loads(out)["key"])
 
 
 @asynccontextmanager
