@@ -84,16 +84,10 @@ async def open_runtime(
             settings.adapters, settings.lms, environment, clock
         )
         stack.push_async_callback(adapters.cleanup)
-        database = Database.connect(settings.database)
-        stack.push_async_callback(database.close)
-        await database.require_head()
-        await _make_partitions(database)
+        database = await _open_database(stack, settings)
         background = Background(clock, random)
         stack.push_async_callback(background.close)
         _start_tasks(background, database, adapters, clock)
-        keyring = Keyring(database, clock)
-        stack.push_async_callback(keyring.close)
-        background.start("write uses of keys", every(USES_EVERY_S, keyring.write_uses, clock))
         recorder = Recorder(database.open_connection, database.make_partitions, clock)
         stack.push_async_callback(recorder.close, RECORDER_GRACE_S)
         shield = Shield()
@@ -119,7 +113,7 @@ async def open_runtime(
             adapters=adapters,
             background=background,
             clock_offset_s=clock_offset_s,
-            keyring=keyring,
+            keyring=_open_keyring(stack, database, background, clock),
             register_signature=SignatureRegistration(database, ids),
             move_signature=SignatureTransition(database),
             check_values=SignatureCheck(database),
@@ -135,6 +129,23 @@ async def open_runtime(
             execute_program=ProgramExecution(database, catalogue, adapters, records, clock, random),
             wait_for_execution=ExecutionWaiting(database, ExecutionEnds(clock), clock),
         )
+
+
+async def _open_database(stack: AsyncExitStack, settings: Settings) -> Database:
+    database = Database.connect(settings.database)
+    stack.push_async_callback(database.close)
+    await database.require_head()
+    await _make_partitions(database)
+    return database
+
+
+def _open_keyring(
+    stack: AsyncExitStack, database: Database, background: Background, clock: Clock
+) -> Keyring:
+    keyring = Keyring(database, clock)
+    stack.push_async_callback(keyring.close)
+    background.start("write uses of keys", every(USES_EVERY_S, keyring.write_uses, clock))
+    return keyring
 
 
 def _start_tasks(
