@@ -22,6 +22,7 @@ from app.commands.options import DEFAULT_DATA_DIR, AsJSON, Config, DataDir, Loca
 from app.database import Database
 from app.models import ApiKey
 from app.models.audit import CLI
+from app.models.key_text import ID
 from app.models.scopes import Scope
 from app.settings import load_settings
 
@@ -52,6 +53,13 @@ def _name(name: str) -> str:
     if not re.fullmatch(NAME, name):
         raise typer.BadParameter("a name has letters, digits, and _ . - after the first")
     return name
+
+
+def _key_id(key_id: str) -> str:
+    """Refuse a whole key, which would be shown in the answer."""
+    if not re.fullmatch(ID, key_id):
+        raise typer.BadParameter("an id has 8 small letters and digits: those after dsp_")
+    return key_id
 
 
 @keys.command("create")
@@ -113,7 +121,7 @@ def list_keys(
 
 @keys.command("revoke")
 def revoke_key(
-    key_id: Annotated[str, typer.Argument(help="The 8 characters after dsp_.")],
+    key_id: Annotated[str, typer.Argument(callback=_key_id, help="The 8 characters after dsp_.")],
     *,
     config: Config = None,
     local: LocalDatabase = False,
@@ -127,7 +135,7 @@ def revoke_key(
         lambda database: KeyRevocation(database)(key_id, CLI), config, data_dir if local else None
     )
     done = "is revoked" if was_live else "had been revoked before"
-    out.print(f"The key {key_id} {done}.", soft_wrap=True, markup=False)
+    out.print(f"The key {key_id} {done}.", soft_wrap=True)
 
 
 async def _all_keys(database: Database) -> Sequence[ApiKey]:

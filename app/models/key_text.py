@@ -12,7 +12,8 @@ SECRET_LENGTH = 43
 
 _ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_SHAPE = re.compile(r"dsp_([0-9a-z]{8})_([0-9A-Za-z]{43})([0-9A-Za-z]{6})")
+ID = r"[0-9a-z]{8}"
+_SHAPE = re.compile(rf"dsp_({ID})_([0-9A-Za-z]{{43}})([0-9A-Za-z]{{6}})")
 
 Choose = Callable[[str], str]
 """Takes one letter by chance: `secrets.choice`."""

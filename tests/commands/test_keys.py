@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 
 import pytest
 from typer.testing import CliRunner
@@ -82,8 +83,8 @@ def test_a_key_that_is_not_there_is_bad_news(
 ) -> None:
     """The command says so in a sentence, and exits with 1."""
     monkeypatch.setenv("DSPATCH_DATABASE__URL", environment["DSPATCH_DATABASE__URL"])
-    result = CliRunner().invoke(cli, ["keys", "revoke", "[red]wat"])
-    assert (result.exit_code, result.stderr) == (1, "dspatch: There is no key [red]wat.\n")
+    result = CliRunner().invoke(cli, ["keys", "revoke", "0000000a"])
+    assert (result.exit_code, result.stderr) == (1, "dspatch: There is no key 0000000a.\n")
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,16 @@ def test_wrong_use_exits_with_two(
     result = CliRunner().invoke(cli, ["keys", "create", *arguments], env={"COLUMNS": "200"})
     assert result.exit_code == 2
     assert words in result.stderr
+
+
+@pytest.mark.parametrize("end", ["", "x"])
+def test_a_whole_key_is_no_id_and_is_not_shown(end: str) -> None:
+    """Whoever pastes a key where its id belongs does not find it in the terminal's history."""
+    key = KeyText.new(secrets.choice)
+    result = CliRunner().invoke(cli, ["keys", "revoke", key.text + end], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert "8 small letters and digits" in result.stderr
+    assert key.secret not in result.output
 
 
 @pytest.mark.parametrize("command", ["create", "list", "revoke"])
