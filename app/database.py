@@ -30,11 +30,12 @@ from app.policies.clock import Clock
 from app.settings import DatabaseSettings, SettingsError
 from app.stores.api_keys import ApiKeyStore
 from app.stores.audit import AuditStore
-from app.stores.availability import says_away
+from app.stores.availability import RETRY_AFTER_S, says_away
 from app.stores.documents import dump_document, load_document
 from app.stores.executions import ExecutionStore
 from app.stores.partitions import PartitionStore
 from app.stores.programs import ProgramStore
+from app.stores.recorder.writer import Connect
 from app.stores.signatures import SignatureStore
 from app.stores.statistics import StatisticsStore
 from app.telemetry import spending
@@ -43,10 +44,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-Connect = Callable[[], Awaitable["asyncpg.Connection[Any]"]]
-
 _ROOT = Path(__file__).parent.parent
-RETRY_AFTER_S = 1.0
 
 _MIGRATION_LOCK = 4_027_431_002
 

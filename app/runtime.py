@@ -154,12 +154,11 @@ def _start_tasks(
     async def make_partitions() -> None:
         await _make_partitions(database)
 
-    background.start(WARM_UP, adapters.warm_up)
-
     async def fold_counts() -> None:
         async with database.transaction() as tx:
             await tx.programs.fold_counts()
 
+    background.start(WARM_UP, adapters.warm_up)
     background.start("make partitions", every(PARTITIONS_EVERY_S, make_partitions, clock))
     background.start("fold counts", every(FOLD_COUNTS_EVERY_S, fold_counts, clock))
 

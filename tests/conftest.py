@@ -61,6 +61,16 @@ async def _make_template(server: LocalPostgres) -> None:
     await database.close()
 
 
+@pytest.fixture(scope="module")
+def own_postgres() -> Iterator[LocalPostgres]:
+    """A server that tests may stop and start as they like."""
+    with tempfile.TemporaryDirectory(prefix="dspatch-test-") as folder:
+        server = LocalPostgres(Path(folder) / "data")
+        asyncio.run(server.start())
+        yield server
+        asyncio.run(server.stop())
+
+
 @pytest.fixture(scope="session")
 def new_database(postgres: LocalPostgres) -> Callable[[str], Coroutine[None, None, str]]:
     """Clone the template under a name and give the clone's address."""

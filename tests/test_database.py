@@ -1,7 +1,6 @@
 import asyncio
 import logging
 import socket
-import tempfile
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,11 +13,12 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from app.database import _MIGRATION_LOCK, RETRY_AFTER_S, Database, SchemaError, Transaction
+from app.database import _MIGRATION_LOCK, Database, SchemaError, Transaction
 from app.errors import DatabaseUnavailableError, SignatureNotFoundError
 from app.local.postgres import LocalPostgres
 from app.policies.clock import SystemClock
 from app.settings import DatabaseSettings, SettingsError
+from app.stores.availability import RETRY_AFTER_S
 from tests.stores.rows import IDS, a_signature
 from tests.support.clock import ManualClock
 
@@ -61,16 +61,6 @@ async def empty_url(postgres: LocalPostgres, name: str) -> str:
     """The address of a database without a schema."""
     await postgres.ensure_database(name)
     return postgres.url(name)
-
-
-@pytest.fixture(scope="module")
-def own_postgres() -> Iterator[LocalPostgres]:
-    """A server that tests may stop and start as they like."""
-    with tempfile.TemporaryDirectory(prefix="dspatch-test-") as folder:
-        server = LocalPostgres(Path(folder) / "data")
-        asyncio.run(server.start())
-        yield server
-        asyncio.run(server.stop())
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from app.adapters.base import Program as AdapterProgram
 from app.database import Transaction
 from app.models import Program, ProgramRevision, Signature
 from app.signatures.compile import CompiledSignature
-from app.signatures.definition import SignatureDefinition
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,5 @@ class ProgramCatalogue:
     ) -> tuple[Signature, CompiledSignature]:
         if signature_id not in self._signatures:
             signature = await tx.signatures.get(signature_id)
-            definition = SignatureDefinition.from_documents(
-                signature.inputs, signature.outputs, signature.instructions
-            )
-            self._signatures[signature_id] = signature, CompiledSignature(definition)
+            self._signatures[signature_id] = signature, CompiledSignature(signature.definition)
         return self._signatures[signature_id]

@@ -15,7 +15,6 @@ from app.errors import SignatureDeprecatedError
 from app.models import Program
 from app.models.ids import Ids
 from app.models.states import SignatureStatus
-from app.signatures.definition import SignatureDefinition
 
 
 @dataclass(frozen=True)
@@ -70,10 +69,7 @@ class ProgramRegistration:
             return None
         async with self._database.transaction() as tx:
             signature = await tx.signatures.get(wanted.signature_id)
-        definition = SignatureDefinition.from_documents(
-            signature.inputs, signature.outputs, signature.instructions
-        )
-        program = AdapterProgram(program_id, 1, wanted.name, wanted.module, definition)
+        program = AdapterProgram(program_id, 1, wanted.name, wanted.module, signature.definition)
         return await self._states.read(wanted.adapter, program, wanted.state, "/state")
 
     async def _add(

@@ -10,7 +10,6 @@ from app.database import Database
 from app.errors import Fault
 from app.models import Signature
 from app.signatures.compile import CompiledSignature, ValuesError
-from app.signatures.definition import SignatureDefinition
 
 
 class Side(StrEnum):
@@ -49,11 +48,7 @@ class SignatureCheck:
 
 
 def _validated(signature: Signature, side: Side, values: Mapping[str, Any]) -> dict[str, Any]:
-    compiled = CompiledSignature(
-        SignatureDefinition.from_documents(
-            signature.inputs, signature.outputs, signature.instructions
-        )
-    )
+    compiled = CompiledSignature(signature.definition)
     if side is Side.INPUTS:
         return compiled.validate_inputs(values)
     return compiled.validate_outputs(values)

@@ -50,13 +50,13 @@ def describe(app: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     _, problem = models_json_schema([(Problem, "serialization")], ref_template=_REF)
     schemas.update(problem["$defs"])
-    for path, operations in document["paths"].items():
+    for operations in document["paths"].values():
         for operation in operations.values():
-            _describe_problems(operation, is_versioned=path.startswith("/v1/"))
+            _describe_problems(operation)
     return document
 
 
-def _describe_problems(operation: dict[str, Any], *, is_versioned: bool) -> None:
+def _describe_problems(operation: dict[str, Any]) -> None:
     """Put the problems that every call of its kind can answer beside the route's own."""
     responses = operation["responses"]
     _drop_default_validation(responses)
@@ -64,8 +64,6 @@ def _describe_problems(operation: dict[str, Any], *, is_versioned: bool) -> None
     common = problem_responses(InvalidRequestError, MalformedQueryError, *of_body)
     if operation["security"]:
         common |= problem_responses(UnauthorizedError, ForbiddenError, DatabaseUnavailableError)
-    if is_versioned:
-        common |= problem_responses(DatabaseUnavailableError)
     for status, described in common.items():
         known = responses.setdefault(str(status), described)
         if known is not described:

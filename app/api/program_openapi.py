@@ -42,10 +42,7 @@ async def get_program_openapi(
     async with runtime.database.transaction() as tx:
         program = await tx.programs.get(program_id)
         signature = await tx.signatures.get(program.signature_id)
-    definition = SignatureDefinition.from_documents(
-        signature.inputs, signature.outputs, signature.instructions
-    )
-    return describe_program(request.app.openapi(), program, definition)
+    return describe_program(request.app.openapi(), program, signature.definition)
 
 
 def describe_program(

@@ -8,6 +8,7 @@ from sqlalchemy import UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Document, Instant
+from app.signatures.definition import SignatureDefinition
 
 
 class Signature(Base):
@@ -36,3 +37,8 @@ class Signature(Base):
     )
     created_at: Mapped[datetime] = mapped_column(Instant)
     updated_at: Mapped[datetime] = mapped_column(Instant)
+
+    @property
+    def definition(self) -> SignatureDefinition:
+        """The fields and instructions as values, parsed anew each time."""
+        return SignatureDefinition.from_documents(self.inputs, self.outputs, self.instructions)

@@ -2,6 +2,9 @@
 
 import asyncpg
 
+RETRY_AFTER_S = 1.0
+"""After so long it is worth to ask again."""
+
 # SQLSTATEs of a database that is away for now: connection exceptions, a login or a database that
 # it does not know, too many connections or no disk, an operator's intervention (shutdown, crash,
 # statement timeout), and a lock that does not come free.

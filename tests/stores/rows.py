@@ -55,9 +55,9 @@ async def a_program(tx: Transaction, **values: Any) -> Program:
     return await tx.programs.add({**defaults, **values})
 
 
-async def an_execution(tx: Transaction, **values: Any) -> UUID:
-    """Add a running execution; give its id."""
-    defaults = {
+def a_beginning() -> dict[str, Any]:
+    """Make what every new record needs, but for its metadata."""
+    return {
         "id": IDS.new(),
         "program_id": IDS.new(),
         "program_name": "program",
@@ -68,9 +68,12 @@ async def an_execution(tx: Transaction, **values: Any) -> UUID:
         "adapter_type": "mock",
         "inputs": {"question": "why"},
         "execution_options": {},
-        "metadata_": {},
     }
-    return await tx.executions.add_running({**defaults, **values})
+
+
+async def an_execution(tx: Transaction, **values: Any) -> UUID:
+    """Add a running execution; give its id."""
+    return await tx.executions.add_running({**a_beginning(), "metadata_": {}, **values})
 
 
 def an_ending(status: ExecutionStatus = ExecutionStatus.COMPLETED, **values: Any) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from app.errors import DatabaseUnavailableError
-
-RETRY_AFTER_S = 1.0
+from app.stores.availability import RETRY_AFTER_S
 
 
 @dataclass(eq=False, slots=True)

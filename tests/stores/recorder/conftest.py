@@ -12,7 +12,7 @@ import pytest
 from app.database import Database
 from app.models import Execution
 from app.stores.recorder import Recorder
-from tests.stores.rows import IDS, an_ending
+from tests.stores.rows import a_beginning, an_ending
 from tests.support.factories import a_recorder
 from tests.support.wait import written
 
@@ -22,20 +22,7 @@ PATIENCE_S = 20.0
 
 def a_row(**values: Any) -> dict[str, Any]:
     """Make what `begin` writes."""
-    defaults = {
-        "id": IDS.new(),
-        "program_id": IDS.new(),
-        "program_name": "program",
-        "program_revision": 1,
-        "signature_id": IDS.new(),
-        "signature_name": "signature",
-        "signature_version": 1,
-        "adapter_type": "mock",
-        "inputs": {"question": "why"},
-        "execution_options": {},
-        "metadata": {},
-    }
-    return {**defaults, **values}
+    return {**a_beginning(), "metadata": {}, **values}
 
 
 class Recording:

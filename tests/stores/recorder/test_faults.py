@@ -1,6 +1,6 @@
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -139,16 +139,6 @@ async def test_a_locked_table_is_waited_for(database_url: str, held: Held) -> No
     assert (await recording.record(await begin)).status == "running"
     assert recording.connects == 1
     await database.close()
-
-
-@pytest.fixture(scope="module")
-def own_postgres() -> Iterator[LocalPostgres]:
-    """A server that the test may stop and start as it likes."""
-    with tempfile.TemporaryDirectory(prefix="dspatch-test-") as folder:
-        server = LocalPostgres(Path(folder) / "data")
-        asyncio.run(server.start())
-        yield server
-        asyncio.run(server.stop())
 
 
 async def test_a_database_that_is_away_and_back(own_postgres: LocalPostgres) -> None:
