@@ -15,7 +15,7 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 CLIENTS := .venv-clients
 INSTALLED_CLIENTS := $(CLIENTS)/.installed
 
-.PHONY: help install demo test check format bench-record bench-validation openapi settings migration lock clients fuzz ci clean
+.PHONY: help install demo test check static coverage format bench-record bench-validation openapi settings migration lock clients fuzz ci clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,16 +38,21 @@ $(INSTALLED_DEV): $(INSTALLED) requirements/dev.txt
 demo: $(INSTALLED) ## a real model answers through Dspatch, from nothing, in one command
 	@$(BIN)/dspatch demo
 
-test: $(INSTALLED_DEV) ## all tests, on the real PostgreSQL and the real model, with branch coverage
-	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest
-	@$(BIN)/coverage combine --quiet
-	@$(BIN)/coverage report
+test: $(INSTALLED_DEV) ## all tests, on the real PostgreSQL and the real model
+	@$(BIN)/pytest
 
 bench-validation: $(INSTALLED) ## validation of inputs beside a hand-written pydantic model
 	@$(BIN)/python -m bench.validation
 
-check: $(INSTALLED_DEV) ## format, lint, types, layers, sizes, OpenAPI diff, migrations
+check: static coverage ## everything of `make static`, and that the tests run every branch
+
+coverage: $(INSTALLED_DEV) ## all tests once more, under the tracer: each branch of app/ is run
+	@rm -f .coverage .coverage.*
+	@$(BIN)/coverage run -m pytest --quiet
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+static: $(INSTALLED_DEV) ## in a minute: format, lint, types, layers, sizes, OpenAPI diff, migrations
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/interrogate --quiet tests

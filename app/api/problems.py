@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from app.api.bodies import MOST_FAULTS, escaped
-from app.api.responses import JSONResponse
+from app.api.responses import JSONResponse, LastResponse
 from app.errors import (
     DspatchError,
     Fault,
@@ -169,7 +169,9 @@ def problem_response(request: Request, error: DspatchError) -> Response:
         document["errors"] = [fault.as_document() for fault in error.faults[:MOST_FAULTS]]
     if len(error.faults) > MOST_FAULTS:
         document["error_count"] = len(error.faults)
-    return JSONResponse(document, error.status, _headers(error), media_type=MEDIA_TYPE)
+    refuses_the_caller = isinstance(error, UnauthorizedError | ForbiddenError)
+    response_class = LastResponse if refuses_the_caller else JSONResponse
+    return response_class(document, error.status, _headers(error), media_type=MEDIA_TYPE)
 
 
 def _headers(error: DspatchError) -> dict[str, str]:
@@ -178,8 +180,6 @@ def _headers(error: DspatchError) -> dict[str, str]:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, UnauthorizedError):
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, UnauthorizedError | ForbiddenError):
-        headers["Connection"] = "close"  # or the server would go on to read the body
     return headers
 
 

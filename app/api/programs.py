@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response, status
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from app.actions.program_change import ProgramChangeInput
 from app.actions.program_registration import ProgramRegistrationInput
@@ -41,16 +41,26 @@ class Retention(RequestBody):
     cancelled_days: Days | None = None
 
 
+_PROGRAM: Document = {
+    "name": "answer",
+    "signature_id": "0192f3c4-5b6d-7e8f-9a0b-1c2d3e4f5a6b",
+    "module": "chain_of_thought",
+    "adapter": "dspy",
+    "config": {"lm": "main", "temperature": 0},
+    "metadata": {"team": "support"},
+}
+
+
 class ProgramCreate(RequestBody):
     """A program: a signature on a module, an adapter and a configuration."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_PROGRAM]})
+
     name: Name
     signature_id: UUID
-    module: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")] = Field(
-        examples=["predict", "chain_of_thought"]
-    )
-    adapter: Name = Field(examples=["dspy"])
-    config: Document = Field(default_factory=dict, examples=[{"lm": "main", "temperature": 0}])
+    module: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+    adapter: Name
+    config: Document = Field(default_factory=dict)
     state: Document | None = Field(
         default=None, description="A compiled state, as for `PUT …/state`."
     )

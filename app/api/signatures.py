@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response, status
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from app.actions.signature_check import Side
 from app.actions.signature_registration import SignatureRegistrationInput
@@ -42,18 +42,33 @@ class SignatureField(RequestBody):
 
 Fields = Annotated[list[SignatureField], Field(max_length=1_000)]
 
+_IN_NOTATION: Document = {
+    "name": "answer_question",
+    "instructions": "Answer in one short sentence.",
+    "notation": "question: str -> answer: constrained[string, max_length=200]",
+}
+_IN_FIELDS: Document = {
+    "name": "triage",
+    "description": "Which team a ticket goes to.",
+    "inputs": [
+        {"name": "ticket", "type": "string", "constraints": {"max_length": 2000}},
+        {"name": "teams", "type": "list[string]", "default": ["billing", "support"]},
+    ],
+    "outputs": [{"name": "team", "type": "string"}, {"name": "urgency", "type": "float"}],
+}
+
 
 class SignatureCreate(RequestBody):
     """A signature: fields, or the arrow notation in their place."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_IN_NOTATION, _IN_FIELDS]})
+
     name: Name
-    instructions: Text = Field(default="", examples=["Answer in one short sentence."])
+    instructions: Text = ""
     description: Text = ""
     inputs: Fields | None = None
     outputs: Fields | None = None
-    notation: Text | None = Field(
-        default=None, examples=["question: str -> answer: constrained[string, max_length=200]"]
-    )
+    notation: Text | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> "SignatureCreate":

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from app.main import create_app
 from app.runtime import Runtime
@@ -11,9 +12,15 @@ from app.settings import AuthSettings, Settings
 
 
 @pytest.fixture
-async def keyed_client(settings: Settings, runtime: Runtime) -> AsyncIterator[httpx.AsyncClient]:
-    """A client, without a key yet, of an application in process that asks for one."""
+def keyed_app(settings: Settings, runtime: Runtime) -> FastAPI:
+    """The application, asking for keys."""
     keyed = settings.model_copy(update={"auth": AuthSettings(mode="keys")})
-    transport = httpx.ASGITransport(create_app(keyed, runtime), raise_app_exceptions=False)
+    return create_app(keyed, runtime)
+
+
+@pytest.fixture
+async def keyed_client(keyed_app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client, without a key yet, of that application in process."""
+    transport = httpx.ASGITransport(keyed_app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://dspatch") as client:
         yield client

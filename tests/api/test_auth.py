@@ -1,11 +1,11 @@
 """How a route asks who calls: before the body, and where need be after it."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
+from starlette.types import Message
 
 from app.api.auth import MANAGE, METRICS, READ, needs
 from app.api.contract_route import ContractRoute
@@ -14,12 +14,11 @@ from app.api.problems import install_problem_handlers
 from app.api.request_id import RequestIdMiddleware
 from app.api.views import RequestBody
 from app.database import Database
+from app.models.key_text import KeyText
 from app.models.scopes import Scope
 from app.runtime import Runtime
 from app.settings import AuthSettings
 from tests.support.factories import a_key, bearing
-
-JSON = {"Content-Type": "application/json"}
 
 
 class Lookup(RequestBody):
@@ -56,17 +55,6 @@ def _routes(runtime: Runtime, auth: AuthSettings) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://dspatch")
 
 
-class _Body:
-    """A body that remembers whether anything of it was read."""
-
-    def __init__(self) -> None:
-        self.was_read = False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        self.was_read = True
-        yield b"{}"
-
-
 def test_a_route_that_does_not_say_who_may_call_is_refused() -> None:
     """It fails where it is written down, and names what is missing."""
     router = APIRouter(route_class=ContractRoute)
@@ -77,27 +65,53 @@ def test_a_route_that_does_not_say_who_may_call_is_refused() -> None:
 
 
 @pytest.mark.parametrize("scope", [None, Scope.READ])
-async def test_nothing_of_a_body_is_read_for_somebody_who_may_not_call(
-    scope: Scope | None, keyed_client: httpx.AsyncClient, database: Database
+async def test_who_may_not_call_is_answered_before_the_body(
+    scope: Scope | None, keyed_app: FastAPI, database: Database
 ) -> None:
-    """Neither without a key nor without the scope; the connection ends with the answer."""
-    headers = {} if scope is None else bearing(await a_key(database, scope))
-    body = _Body()
-    answer = await keyed_client.post("/v1/signatures", headers={**JSON, **headers}, content=body)
-    assert answer.status_code == (401 if scope is None else 403)
-    assert answer.headers["Connection"] == "close"
-    assert not body.was_read
+    """Neither without a key nor without the scope; what still comes is thrown away."""
+    key = None if scope is None else await a_key(database, scope)
+    status, events = await _post_a_signature(keyed_app, key)
+    assert status == (401 if scope is None else 403)
+    assert events == ["answered", "read", "read", "ended"]
 
 
 async def test_a_body_is_read_for_somebody_who_may_call(
-    keyed_client: httpx.AsyncClient, database: Database
+    keyed_app: FastAPI, database: Database
 ) -> None:
-    """The double of the test above does notice it."""
-    body = _Body()
-    headers = {**JSON, **bearing(await a_key(database))}
-    answer = await keyed_client.post("/v1/signatures", headers=headers, content=body)
-    assert answer.status_code == 422
-    assert body.was_read
+    """Then the answer comes after it."""
+    status, events = await _post_a_signature(keyed_app, await a_key(database))
+    assert status == 422
+    assert events == ["read", "read", "answered", "ended"]
+
+
+async def _post_a_signature(app: FastAPI, key: KeyText | None) -> tuple[int, list[str]]:
+    """Send `{}` in two parts; give the status, and what happened in which order."""
+    status, events = 0, []
+    parts = [{"body": b"{", "more_body": True}, {"body": b"}", "more_body": False}]
+    authorization = bearing(key) if key else {}
+    headers = {"content-type": "application/json", **authorization}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/signatures",
+        "query_string": b"",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }
+
+    async def receive() -> Message:
+        events.append("read")
+        return {"type": "http.request", **parts.pop(0)}
+
+    async def send(message: Message) -> None:
+        nonlocal status
+        status = message.get("status", status)
+        if message.get("body"):
+            events.append("answered")
+        if not message.get("more_body", "status" in message):
+            events.append("ended")
+
+    await app(scope, receive, send)
+    return status, events
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer  "])

@@ -5,6 +5,7 @@ fails on any server error and on any answer that the document does not describe.
 """
 
 import asyncio
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from tests.support.server import WITH_KEYS, a_local_key, serving
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
+HOOKS = Path(__file__).with_name("hooks.py")
 
 
 async def main(seconds: str) -> int:
@@ -29,6 +31,7 @@ async def _fuzz(base_url: str, seconds: str, folder: str, key: str) -> int:
         *("--checks", "all", "--max-time", seconds, "--seed", "1", "--warnings", "off"),
         *("--header", f"Authorization: Bearer {key}"),
         cwd=folder,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": str(HOOKS)},
     )
     return await process.wait()
 

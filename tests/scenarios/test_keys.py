@@ -51,6 +51,22 @@ async def test_who_may_not_call_is_answered_before_the_body(
             writing.close()
 
 
+async def test_who_may_not_call_hears_the_answer_whole(environment: dict[str, str]) -> None:
+    """A body that comes after the answer does not reset the connection under it."""
+    async with serving(environment=environment) as server:
+        reading, writing = await asyncio.open_connection(*_address(server))
+        writing.write(
+            b"POST /v1/signatures HTTP/1.1\r\nHost: dspatch\r\nContent-Length: 200000\r\n\r\n"
+        )
+        begun = await reading.readuntil(b"\r\n\r\n")
+        writing.write(b"x" * 200_000)
+        await writing.drain()
+        assert (await reading.read()).endswith(b"}")
+        writing.close()
+        assert begun.startswith(b"HTTP/1.1 401")
+        assert b"connection: close" in begun.lower()
+
+
 async def test_a_revoked_key_dies_on_a_running_server(
     environment: dict[str, str], database: Database
 ) -> None:
