@@ -33,6 +33,7 @@ from app.stores.audit import AuditStore
 from app.stores.availability import RETRY_AFTER_S, says_away
 from app.stores.documents import dump_document, load_document
 from app.stores.executions import ExecutionStore
+from app.stores.idempotency_keys import IdempotencyKeyStore
 from app.stores.partitions import PartitionStore
 from app.stores.programs import ProgramStore
 from app.stores.recorder.writer import Connect
@@ -96,6 +97,11 @@ class Transaction:
     def audit(self) -> AuditStore:
         """The rows of `audit_entries`."""
         return AuditStore(self._session)
+
+    @cached_property
+    def idempotency_keys(self) -> IdempotencyKeyStore:
+        """The rows of `idempotency_keys`."""
+        return IdempotencyKeyStore(self._session)
 
     @cached_property
     def partitions(self) -> PartitionStore:

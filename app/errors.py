@@ -9,7 +9,8 @@ DspatchError
 │   ├── InvalidRequestError       422
 │   ├── InvalidSignatureError     422
 │   ├── InvalidStateError         422
-│   └── InvalidInputsError        422
+│   ├── InvalidInputsError        422
+│   └── IdempotencyKeyReusedError 422
 ├── UnauthorizedError             401
 ├── ForbiddenError                403
 ├── NotFoundError                 404
@@ -133,6 +134,13 @@ class InvalidSignatureError(RequestError):
 
     status = 422
     title = "The signature is not valid"
+
+
+class IdempotencyKeyReusedError(RequestError):
+    """The key was used for another request by the same caller, less than a day ago."""
+
+    status = 422
+    title = "The idempotency key was used before"
 
 
 class InvalidStateError(RequestError):

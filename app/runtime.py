@@ -6,7 +6,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 
+from app.actions.execution_replaying import ExecutionReplaying
 from app.actions.execution_waiting import ExecutionEnds, ExecutionWaiting
+from app.actions.idempotency import Idempotency
 from app.actions.keyring import Keyring
 from app.actions.program_archiving import ProgramArchiving
 from app.actions.program_catalogue import ProgramCatalogue
@@ -16,6 +18,7 @@ from app.actions.program_execution.records import ExecutionRecords
 from app.actions.program_initialization import ProgramInitialization
 from app.actions.program_preparation import ProgramPreparation
 from app.actions.program_registration import ProgramRegistration
+from app.actions.program_replaying import ProgramReplaying
 from app.actions.program_restoration import ProgramRestoration
 from app.actions.program_state_reading import ProgramStateReading
 from app.actions.program_state_upload import ProgramStateUpload
@@ -30,11 +33,13 @@ from app.models.ids import Ids
 from app.policies.clock import Clock, SystemClock
 from app.policies.shield import Shield
 from app.settings import Settings
+from app.stores.idempotency_keys import SLICE
 from app.stores.recorder import Recorder
 
 WEEKS_AHEAD = 4
 PARTITIONS_EVERY_S = 3_600.0
 FOLD_COUNTS_EVERY_S = 5.0
+DROP_KEYS_EVERY_S = 900.0
 USES_EVERY_S = 30.0
 RECORDER_GRACE_S = 5.0
 """How long a closing process goes on writing records while the database is away."""
@@ -64,6 +69,9 @@ class Runtime:
     upload_state: ProgramStateUpload
     execute_program: ProgramExecution
     wait_for_execution: ExecutionWaiting
+    idempotency: Idempotency
+    replay_program: ProgramReplaying
+    replay_execution: ExecutionReplaying
 
 
 @asynccontextmanager
@@ -88,25 +96,14 @@ async def open_runtime(
         background = Background(clock, random)
         stack.push_async_callback(background.close)
         _start_tasks(background, database, adapters, clock)
-        recorder = Recorder(database.open_connection, database.make_partitions, clock)
-        stack.push_async_callback(recorder.close, RECORDER_GRACE_S)
-        shield = Shield()
-        stack.push_async_callback(shield.drained)
         clock_offset_s = await database.clock_offset_s(clock)
-        ids = Ids(clock, clock_offset_s)
+        ids, shield = Ids(clock, clock_offset_s), Shield()
+        records = _open_records(stack, database, settings, ids, shield, clock)
         catalogue = ProgramCatalogue()
         preparation, states = ProgramPreparation(adapters), ProgramStates(adapters)
         initialize_program = ProgramInitialization(database, catalogue, preparation, shield)
         change_program = ProgramChange(database, catalogue, adapters, preparation)
-        records = ExecutionRecords(
-            database,
-            recorder,
-            ids,
-            shield,
-            patience_s=settings.database.pool_timeout_ms / 1_000,
-            keeps_traces=settings.telemetry.content,
-        )
-        stack.push_async_callback(records.close)
+        wait_for_execution = ExecutionWaiting(database, ExecutionEnds(clock), clock)
         yield Runtime(
             settings=settings,
             database=database,
@@ -127,7 +124,10 @@ async def open_runtime(
             read_state=ProgramStateReading(database, catalogue, states),
             upload_state=ProgramStateUpload(database, catalogue, states, change_program),
             execute_program=ProgramExecution(database, catalogue, adapters, records, clock, random),
-            wait_for_execution=ExecutionWaiting(database, ExecutionEnds(clock), clock),
+            wait_for_execution=wait_for_execution,
+            idempotency=Idempotency(database),
+            replay_program=ProgramReplaying(database, clock),
+            replay_execution=ExecutionReplaying(database, wait_for_execution),
         )
 
 
@@ -137,6 +137,29 @@ async def _open_database(stack: AsyncExitStack, settings: Settings) -> Database:
     await database.require_head()
     await _make_partitions(database)
     return database
+
+
+def _open_records(
+    stack: AsyncExitStack,
+    database: Database,
+    settings: Settings,
+    ids: Ids,
+    shield: Shield,
+    clock: Clock,
+) -> ExecutionRecords:
+    recorder = Recorder(database.open_connection, database.make_partitions, clock)
+    stack.push_async_callback(recorder.close, RECORDER_GRACE_S)
+    stack.push_async_callback(shield.drained)
+    records = ExecutionRecords(
+        database,
+        recorder,
+        ids,
+        shield,
+        patience_s=settings.database.pool_timeout_ms / 1_000,
+        keeps_traces=settings.telemetry.content,
+    )
+    stack.push_async_callback(records.close)
+    return records
 
 
 def _open_keyring(
@@ -158,7 +181,14 @@ def _start_tasks(
         async with database.transaction() as tx:
             await tx.programs.fold_counts()
 
+    async def drop_idempotency_keys() -> None:
+        is_full = True
+        while is_full:
+            async with database.transaction() as tx:
+                is_full = await tx.idempotency_keys.drop_expired() == SLICE
+
     background.start(WARM_UP, adapters.warm_up)
+    background.start("drop old keys", every(DROP_KEYS_EVERY_S, drop_idempotency_keys, clock))
     background.start("make partitions", every(PARTITIONS_EVERY_S, make_partitions, clock))
     background.start("fold counts", every(FOLD_COUNTS_EVERY_S, fold_counts, clock))
 

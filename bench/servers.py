@@ -21,6 +21,7 @@ from app.actions.program_execution import ProgramExecution
 from app.actions.program_execution.records import ExecutionRecords
 from app.database import Database, Transaction
 from app.main import create_app
+from app.models.idempotency_keys import Claim
 from app.models.ids import Ids
 from app.policies.clock import SystemClock
 from app.policies.shield import Shield
@@ -56,10 +57,15 @@ class OrmRecorder(Recorder):
 
     @override
     async def begin(
-        self, row: Mapping[str, Any], left: Mapping[str, Any], within_s: float
+        self,
+        row: Mapping[str, Any],
+        left: Mapping[str, Any],
+        within_s: float,
+        claim: Claim | None = None,
     ) -> datetime:
         values = {"metadata_" if name == "metadata" else name: row[name] for name in row}
         async with self._database.transaction() as tx:
+            await tx.idempotency_keys.claim(claim, row["id"])
             execution_id = await tx.executions.add_running(values)
             return (await tx.executions.get(execution_id)).created_at
 

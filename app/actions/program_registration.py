@@ -13,6 +13,7 @@ from app.adapters.registry import AdapterRegistry
 from app.database import Database
 from app.errors import SignatureDeprecatedError
 from app.models import Program
+from app.models.idempotency_keys import Claim
 from app.models.ids import Ids
 from app.models.states import SignatureStatus
 
@@ -31,6 +32,7 @@ class ProgramRegistrationInput:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     retention: Mapping[str, int] | None = None
     initialize: bool = True
+    claim: Claim | None = None
 
 
 class ProgramRegistration:
@@ -54,7 +56,8 @@ class ProgramRegistration:
         """Register.
 
         Raises SignatureNotFoundError, SignatureDeprecatedError, NameTakenError, InvalidStateError,
-        StateUnavailableError, and InvalidRequestError where no adapter has the name.
+        StateUnavailableError, KeyChangedError, and InvalidRequestError where no adapter has the
+        name.
         """
         require_adapter(self._adapters, wanted.adapter)
         program_id = self._ids.new()
@@ -84,6 +87,7 @@ class ProgramRegistration:
                 raise SignatureDeprecatedError(
                     f"{signature.name} version {signature.version} is deprecated."
                 )
+            await tx.idempotency_keys.claim(wanted.claim, program_id)
             return await tx.programs.add(
                 {
                     "id": program_id,

@@ -7,6 +7,7 @@ from typing import Any
 from app.database import Database
 from app.errors import InvalidSignatureError
 from app.models import Signature
+from app.models.idempotency_keys import Claim
 from app.models.ids import Ids
 from app.signatures.definition import SignatureDefinition, SignatureError
 from app.signatures.notation import parse_notation
@@ -23,6 +24,7 @@ class SignatureRegistrationInput:
     inputs: Sequence[Mapping[str, Any]] = ()
     outputs: Sequence[Mapping[str, Any]] = ()
     notation: str | None = None
+    claim: Claim | None = None
 
     def definition(self) -> SignatureDefinition:
         """Parse the fields; InvalidSignatureError names every fault."""
@@ -52,15 +54,18 @@ class SignatureRegistration:
         self._ids = ids
 
     async def __call__(self, wanted: SignatureRegistrationInput) -> SignatureRegistrationReport:
-        """Register; raises InvalidSignatureError."""
+        """Register; raises InvalidSignatureError and KeyChangedError."""
         definition = wanted.definition()
         async with self._database.transaction() as tx:
             await tx.signatures.lock_name(wanted.name)
             known = await tx.signatures.find_content(wanted.name, definition.content_hash)
             if known is not None:
+                await tx.idempotency_keys.claim(wanted.claim, known.id, is_new=False)
                 return SignatureRegistrationReport(known, is_new=False)
+            signature_id = self._ids.new()
+            await tx.idempotency_keys.claim(wanted.claim, signature_id)
             values = {
-                "id": self._ids.new(),
+                "id": signature_id,
                 "name": wanted.name,
                 "version": await tx.signatures.next_version(wanted.name),
                 "instructions": wanted.instructions,

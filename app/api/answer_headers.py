@@ -1,4 +1,4 @@
-"""What stands on every answer besides its id: where the time went, and that records stay fresh."""
+"""What stands on answers besides their id: where the time went, and how fresh they are."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -6,9 +6,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.policies.clock import Clock, SystemClock
 from app.telemetry import spent_ms
 
+IS_REPLAYED = "is_replayed"
+"""Says in the scope's state that the answer is one of before."""
+
 
 class AnswerHeadersMiddleware:
-    """Puts `Server-Timing` on answers, and `Cache-Control: no-store` on those of `/v1`."""
+    """Puts `Server-Timing` on answers, and `Cache-Control: no-store` on those of `/v1`.
+
+    Answers that are given again have `Idempotency-Replayed: true`.
+    """
 
     def __init__(self, app: ASGIApp, clock: Clock | None = None) -> None:
         self._app = app
@@ -28,6 +34,8 @@ class AnswerHeadersMiddleware:
                 headers["Server-Timing"] = _written(parts, self._clock.monotonic() - began)
                 if scope["path"].startswith("/v1/"):
                     headers["Cache-Control"] = "no-store"
+                if scope.get("state", {}).get(IS_REPLAYED):
+                    headers["Idempotency-Replayed"] = "true"
             await send(message)
 
         return await self._app(scope, receive, send_with_headers)

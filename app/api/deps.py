@@ -27,11 +27,6 @@ async def _page(
     return Page(limit, cursor)
 
 
-async def _request_id(request: Request) -> str:
-    request_id: str = request.scope["state"]["request_id"]
-    return request_id
-
-
 async def _caller(request: Request) -> Caller:
     caller: Caller = request.scope["state"]["caller"]
     return caller
@@ -39,7 +34,6 @@ async def _caller(request: Request) -> Caller:
 
 RuntimeDep = Annotated[Runtime, Depends(_runtime)]
 PageDep = Annotated[Page, Depends(_page)]
-RequestIdDep = Annotated[str, Depends(_request_id)]
 CallerDep = Annotated[Caller, Depends(_caller)]
 SignatureId = Annotated[UUID, Path()]
 ProgramId = Annotated[UUID, Path()]

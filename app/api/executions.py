@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,8 +13,9 @@ from app.actions.program_execution import ProgramExecutionInput
 from app.actions.program_execution.options import ExecutionOptions
 from app.api.auth import EXECUTE, READ_RUNS, needs
 from app.api.contract_route import ContractRoute
-from app.api.deps import ExecutionId, PageDep, ProgramId, RequestIdDep, RuntimeDep
+from app.api.deps import ExecutionId, PageDep, ProgramId, RuntimeDep
 from app.api.disconnect import until_disconnect
+from app.api.idempotency import ClaimDep, once
 from app.api.problems import problem_responses
 from app.api.responses import JSONResponse
 from app.api.views import Document, Instant, RequestBody, View
@@ -24,6 +26,7 @@ from app.errors import (
     ExecutionNotFoundError,
     ExecutionTimedOutError,
     Fault,
+    IdempotencyKeyReusedError,
     InvalidInputsError,
     InvalidRequestError,
     ProgramNotFoundError,
@@ -31,6 +34,8 @@ from app.errors import (
     RevisionNotFoundError,
 )
 from app.models import Execution as ExecutionRow
+from app.models import IdempotencyKey
+from app.models.idempotency_keys import Claim
 from app.models.states import ExecutionStatus, Outcome
 from app.stores.executions import ExecutionFilter
 
@@ -83,7 +88,7 @@ class ExecutionCreate(RequestBody):
     metadata: Document = Field(default_factory=dict, description="The client's alone.")
 
     def as_input(
-        self, program_id: UUID, revision: int | None, request_id: str
+        self, program_id: UUID, revision: int | None, request_id: str, claim: Claim | None
     ) -> ProgramExecutionInput:
         """Give the body as the action takes it."""
         return ProgramExecutionInput(
@@ -93,6 +98,7 @@ class ExecutionCreate(RequestBody):
             metadata=self.metadata,
             request_id=request_id,
             revision=revision,
+            claim=claim,
         )
 
 
@@ -259,6 +265,7 @@ Revision = Annotated[
         ProgramNotReadyError,
         ExecutionCancelledError,
         InvalidInputsError,
+        IdempotencyKeyReusedError,
         ExecutionFailedError,
         BackendUnavailableError,
         ExecutionTimedOutError,
@@ -270,12 +277,18 @@ async def execute_program(
     body: ExecutionCreate,
     runtime: RuntimeDep,
     request: Request,
-    request_id: RequestIdDep,
+    claim: ClaimDep,
     revision: Revision = None,
 ) -> Response:
-    wanted = body.as_input(program_id, revision, request_id)
-    execution = await until_disconnect(request, runtime.execute_program(wanted))
-    return _answer(execution)
+    wanted = body.as_input(program_id, revision, request.state.request_id, claim)
+    execute = partial(runtime.execute_program, wanted)
+    if claim is None:  # with one, it runs on without its client
+        return _answer(await until_disconnect(request, execute()))
+
+    async def replay(kept: IdempotencyKey) -> ExecutionRow:
+        return await until_disconnect(request, runtime.replay_execution(kept))
+
+    return _answer(await once(request, claim, execute, replay))
 
 
 @router.get("/executions", response_model=ExecutionList)

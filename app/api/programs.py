@@ -1,9 +1,10 @@
 """The routes of programs."""
 
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response, status
+from fastapi import APIRouter, Path, Query, Request, Response, status
 from pydantic import ConfigDict, Field, StringConstraints
 
 from app.actions.program_change import ProgramChangeInput
@@ -11,9 +12,11 @@ from app.actions.program_registration import ProgramRegistrationInput
 from app.api.auth import MANAGE, READ_RUNS, needs
 from app.api.contract_route import ContractRoute
 from app.api.deps import PageDep, ProgramId, RuntimeDep
+from app.api.idempotency import ClaimDep, once
 from app.api.problems import problem_responses
 from app.api.views import Document, Instant, Name, RequestBody, Text, View
 from app.errors import (
+    IdempotencyKeyReusedError,
     InvalidRequestError,
     InvalidStateError,
     InvalidTransitionError,
@@ -24,7 +27,9 @@ from app.errors import (
     SignatureNotFoundError,
     StateUnavailableError,
 )
+from app.models import IdempotencyKey
 from app.models import Program as ProgramRow
+from app.models.idempotency_keys import Claim
 from app.models.states import ProgramStatus
 from app.runtime import Runtime
 
@@ -69,11 +74,11 @@ class ProgramCreate(RequestBody):
     retention: Retention | None = None
     initialize: Annotated[bool, Field(strict=True)] = True
 
-    def as_input(self) -> ProgramRegistrationInput:
+    def as_input(self, claim: Claim | None) -> ProgramRegistrationInput:
         """Give the body as the action takes it."""
         values = self.model_dump(exclude={"retention"})
         retention = self.retention.model_dump() if self.retention is not None else None
-        return ProgramRegistrationInput(**values, retention=retention)
+        return ProgramRegistrationInput(**values, retention=retention, claim=claim)
 
 
 _SETUP = ("adapter", "config")
@@ -164,11 +169,22 @@ async def program_view(runtime: Runtime, row: ProgramRow) -> Program:
         StateUnavailableError,
         InvalidRequestError,
         InvalidStateError,
+        IdempotencyKeyReusedError,
     ),
 )
 @needs(MANAGE)
-async def create_program(body: ProgramCreate, runtime: RuntimeDep, response: Response) -> Program:
-    program = await runtime.register_program(body.as_input())
+async def create_program(
+    body: ProgramCreate,
+    runtime: RuntimeDep,
+    claim: ClaimDep,
+    request: Request,
+    response: Response,
+) -> Program:
+    async def replay(kept: IdempotencyKey) -> ProgramRow:
+        return await runtime.replay_program(kept.resource_id, is_initialized=body.initialize)
+
+    register = partial(runtime.register_program, body.as_input(claim))
+    program = await once(request, claim, register, replay)
     response.headers["Location"] = f"/v1/programs/{program.id}"
     return await program_view(runtime, program)
 

@@ -1,25 +1,33 @@
 """The routes of signatures."""
 
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import ConfigDict, Field, model_validator
 
 from app.actions.signature_check import Side
-from app.actions.signature_registration import SignatureRegistrationInput
+from app.actions.signature_registration import (
+    SignatureRegistrationInput,
+    SignatureRegistrationReport,
+)
 from app.api.auth import MANAGE, READ, needs
 from app.api.contract_route import ContractRoute
 from app.api.deps import PageDep, RuntimeDep, SignatureId
+from app.api.idempotency import ClaimDep, once
 from app.api.problems import ProblemFault, problem_responses
 from app.api.views import Document, Instant, Name, RequestBody, Text, View
 from app.errors import (
+    IdempotencyKeyReusedError,
     InvalidSignatureError,
     InvalidTransitionError,
     SignatureInUseError,
     SignatureNotFoundError,
 )
+from app.models import IdempotencyKey
 from app.models import Signature as SignatureRow
+from app.models.idempotency_keys import Claim
 from app.models.states import SignatureStatus
 from app.stores.pages import Paged
 
@@ -78,7 +86,7 @@ class SignatureCreate(RequestBody):
             raise ValueError("give inputs and outputs, or notation")
         return self
 
-    def as_input(self) -> SignatureRegistrationInput:
+    def as_input(self, claim: Claim | None) -> SignatureRegistrationInput:
         """Give the body as the action takes it."""
         return SignatureRegistrationInput(
             name=self.name,
@@ -87,6 +95,7 @@ class SignatureCreate(RequestBody):
             inputs=[field.as_document() for field in self.inputs or ()],
             outputs=[field.as_document() for field in self.outputs or ()],
             notation=self.notation,
+            claim=claim,
         )
 
 
@@ -134,14 +143,24 @@ class ValuesCheckReport(View):
     response_model=Signature,
     responses={
         200: {"description": "A version of this name says the same already.", "model": Signature},
-        **problem_responses(InvalidSignatureError),
+        **problem_responses(InvalidSignatureError, IdempotencyKeyReusedError),
     },
 )
 @needs(MANAGE)
 async def create_signature(
-    body: SignatureCreate, runtime: RuntimeDep, response: Response
+    body: SignatureCreate,
+    runtime: RuntimeDep,
+    claim: ClaimDep,
+    request: Request,
+    response: Response,
 ) -> SignatureRow:
-    report = await runtime.register_signature(body.as_input())
+    async def replay(kept: IdempotencyKey) -> SignatureRegistrationReport:
+        async with runtime.database.transaction() as tx:
+            signature = await tx.signatures.get(kept.resource_id)
+        return SignatureRegistrationReport(signature, is_new=kept.is_new)
+
+    register = partial(runtime.register_signature, body.as_input(claim))
+    report = await once(request, claim, register, replay)
     if report.is_new:
         response.headers["Location"] = f"/v1/signatures/{report.signature.id}"
     else:

@@ -5,6 +5,7 @@ from app.models.audit import AuditEntry
 from app.models.base import Base
 from app.models.execution_counts import ExecutionCount
 from app.models.executions import Execution
+from app.models.idempotency_keys import IdempotencyKey
 from app.models.programs import Program, ProgramRevision
 from app.models.signatures import Signature
 
@@ -14,6 +15,7 @@ __all__ = [
     "Base",
     "Execution",
     "ExecutionCount",
+    "IdempotencyKey",
     "Program",
     "ProgramRevision",
     "Signature",

@@ -17,6 +17,7 @@ from app.adapters.registry import AdapterRegistry
 from app.database import Database
 from app.errors import InvalidInputsError, ProgramNotReadyError
 from app.models import Execution
+from app.models.idempotency_keys import Claim
 from app.models.states import ExecutionStatus, ProgramStatus
 from app.policies.clock import Clock
 from app.signatures.compile import ValuesError
@@ -38,6 +39,7 @@ class ProgramExecutionInput:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     request_id: str | None = None
     revision: int | None = None
+    claim: Claim | None = None
 
 
 class ProgramExecution:
@@ -63,8 +65,8 @@ class ProgramExecution:
         """Run to the end.
 
         Raises ProgramNotFoundError, RevisionNotFoundError, ProgramNotReadyError and
-        InvalidInputsError before anything is recorded, an ExecutionError where the record ends
-        otherwise than completed.
+        InvalidInputsError before anything is recorded, KeyChangedError where another request
+        holds the idempotency key, an ExecutionError where the record ends otherwise than completed.
         """
         with self._records.run():
             return await self._execute(wanted)
@@ -75,7 +77,7 @@ class ProgramExecution:
         adapter = self._adapter_of(runnable)
         inputs = _validated(runnable, wanted.inputs)
         beginning = _beginning(runnable, adapter, wanted, inputs)
-        begun = await self._records.begin(beginning)
+        begun = await self._records.begin(beginning, wanted.claim)
         trace = self._records.new_trace()
         call = ProgramCall(runnable.for_adapter(), inputs, wanted.options.config, trace=trace)
         surroundings = Surroundings(adapter, self._clock, self._random)

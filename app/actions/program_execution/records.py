@@ -15,6 +15,7 @@ from app.adapters.usage import Usage
 from app.database import Database
 from app.errors import DatabaseUnavailableError
 from app.models import Execution
+from app.models.idempotency_keys import Claim
 from app.models.ids import Ids
 from app.models.states import ExecutionStatus
 from app.policies.shield import Shield
@@ -79,11 +80,14 @@ class ExecutionRecords:
         """Give a list for the LM calls of a run; None where they are not to be kept."""
         return [] if self._keeps_traces else None
 
-    async def begin(self, values: Mapping[str, Any]) -> Execution:
-        """Record a running execution; its caller gone meanwhile, the record ends by itself."""
+    async def begin(self, values: Mapping[str, Any], claim: Claim | None = None) -> Execution:
+        """Record a running execution; its caller gone meanwhile, the record ends by itself.
+
+        KeyChangedError where another request holds the idempotency key that it claims.
+        """
         row = {"id": self._ids.new(), **values}
         with spending("database"):
-            at = await self._recorder.begin(row, self._left, self._patience_s)
+            at = await self._recorder.begin(row, self._left, self._patience_s, claim)
         return Execution(
             **_attributes(row), status=ExecutionStatus.RUNNING, created_at=at, started_at=at
         )
@@ -128,6 +132,11 @@ class ExecutionRecords:
     async def _get(self, execution_id: UUID) -> Execution:
         async with self._database.transaction() as tx:
             return await tx.executions.get(execution_id)
+
+
+def has_begun(execution: Execution) -> bool:
+    """Tell a record whose caller had gone before it was begun from all others."""
+    return execution.error != _LEFT.as_document()
 
 
 def _attributes(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from app.models.idempotency_keys import Claim
 from app.policies.clock import Clock
 from app.stores.recorder.statements import (
     BEGINNING,
@@ -45,21 +46,26 @@ class Recorder:
         self._ends = Writer(connect, Endings(ended), clock)
 
     async def begin(
-        self, row: Mapping[str, Any], left: Mapping[str, Any], within_s: float
+        self,
+        row: Mapping[str, Any],
+        left: Mapping[str, Any],
+        within_s: float,
+        claim: Claim | None = None,
     ) -> datetime:
         """Add a running record; give the time of its beginning, on the database's clock.
 
+        KeyChangedError where another request holds the idempotency key that it claims, and
         DatabaseUnavailableError where it is not written within `within_s`. A caller who goes,
         then or by cancellation, leaves either no record or one that ends as `left` says.
         """
         if self._beginnings.waiting >= MOST_WAITING:
             raise unavailable()
-        write = Write(encoded(BEGINNING, row), is_kept=False, left=left)
+        write = Write(encoded(BEGINNING, row), is_kept=False, left=left, claim=claim)
         self._beginnings.add(write)
         try:
             at = await write.within(within_s)
         except asyncio.CancelledError:
-            if not write.written.cancelled():  # it was written before the caller could see it
+            if write.is_settled:  # it was written before the caller could see it
                 self._leave(write)
             raise
         assert at is not None  # noqa: S101 - a beginning that is not written fails

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql
 from app.models import Execution
 from app.models.states import EXECUTION_MOVES, ExecutionStatus
 from app.stores.documents import dump_document
+from app.stores.idempotency_keys import KEPT_FOR, KeyChangedError
 from app.stores.recorder.writes import Write
 
 BEGINNING = (
@@ -50,9 +51,12 @@ Link: TypeAlias = "asyncpg.Connection[Any]"
 MakePartitions = Callable[[Sequence[UUID]], Awaitable[object]]
 Observer = Callable[[Sequence[UUID]], None]
 
+_CLAIM = ("claim_key", "claim_request")
+
 _TABLE = Execution.__table__
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _TYPES = {name: _TABLE.c[name].type.compile(_DIALECT) for name in _TABLE.c.keys()}  # noqa: SIM118
+_TYPES |= dict.fromkeys(_CLAIM, "BYTEA")
 _DOCUMENTS = frozenset(name for name, kind in _TYPES.items() if kind == "JSON")
 
 
@@ -76,14 +80,36 @@ def _arrays(group: Sequence[Write]) -> list[Sequence[Any]]:
     return list(zip(*(write.values for write in ordered), strict=True))
 
 
-_INSERT = f"""
+def _claiming(group: Sequence[Write]) -> list[Sequence[Any]]:
+    """Turn rows into columns, their claims beside them."""
+    claims = [write.claim for write in sorted(group, key=lambda write: write.id)]
+    keys = [claim and claim.key for claim in claims]
+    return [*_arrays(group), keys, [claim and claim.request for claim in claims]]
+
+
+_INTO = f"""
 INSERT INTO executions ({", ".join(BEGINNING)}, status, attempts, created_at, started_at)
-SELECT n.*, '{ExecutionStatus.RUNNING}', '[]', now(), now() FROM {_unnested(BEGINNING)}
+SELECT {", ".join(f"n.{name}" for name in BEGINNING)},
+    '{ExecutionStatus.RUNNING}', '[]', now(), now()
+FROM """  # noqa: S608 - our own columns
+_INSERT = _INTO + _unnested(BEGINNING)
+# Of a group's rows with one key the first has it; a key that somebody is taking is waited for.
+_INSERT_CLAIMING = f"""
+WITH n AS (SELECT * FROM {_unnested((*BEGINNING, *_CLAIM))}),
+claimed AS (
+    INSERT INTO idempotency_keys AS k (key, request, resource_id, is_new, created_at)
+    SELECT DISTINCT ON (claim_key) claim_key, claim_request, id, true, now() FROM n
+    WHERE claim_key IS NOT NULL ORDER BY claim_key, id
+    ON CONFLICT (key) DO UPDATE SET request = excluded.request,
+        resource_id = excluded.resource_id, is_new = true, created_at = now()
+    WHERE k.created_at <= now() - interval '{KEPT_FOR.total_seconds()} s'
+    RETURNING resource_id
+)
+{_INTO} n WHERE claim_key IS NULL OR id IN (SELECT resource_id FROM claimed)
 """  # noqa: S608 - our own columns
-_RETURNING = "RETURNING id, created_at AS at"
-_BEGIN = _INSERT + _RETURNING
 # Waits for a commit that is still under way, and then adds nothing.
-_BEGIN_UNLESS_BEGUN = f"{_INSERT} ON CONFLICT (id) DO NOTHING {_RETURNING}"
+_UNLESS_BEGUN = "ON CONFLICT (id) DO NOTHING"
+_RETURNING = "RETURNING id, created_at AS at"
 
 # The range keeps the look-up within the partitions of the group.
 _FIND = """
@@ -122,23 +148,31 @@ class Beginnings:
         begun: dict[UUID, datetime] = {}
         fresh = [write for write in group if not write.is_uncertain]
         if fresh:
-            begun = await self._insert(link, fresh, _BEGIN)
+            begun = await self._insert(link, fresh)
         uncertain = [write for write in group if write.is_uncertain]
         if uncertain:
-            await self._insert(link, uncertain, _BEGIN_UNLESS_BEGUN)
+            await self._insert(link, uncertain, _UNLESS_BEGUN)
             begun |= await _found(link, uncertain)
         for write in group:
-            if not write.settle(begun[write.id]):
+            if write.claim is not None and write.id not in begun:
+                write.fail(KeyChangedError())
+            elif not write.settle(begun[write.id]):
                 self._leave(write)
 
     async def _insert(
-        self, link: Link, group: Sequence[Write], statement: str
+        self, link: Link, group: Sequence[Write], condition: str = ""
     ) -> dict[UUID, datetime]:
+        """Write rows, and their claims where there are some; a transaction, as one statement is."""
+        claims = any(write.claim is not None for write in group)
+        insert, arrays = (
+            (_INSERT_CLAIMING, _claiming(group)) if claims else (_INSERT, _arrays(group))
+        )
+        statement = f"{insert} {condition} {_RETURNING}"
         try:
-            rows = await link.fetch(statement, *_arrays(group))
+            rows = await link.fetch(statement, *arrays)
         except asyncpg.CheckViolationError:  # "no partition of relation" is one
             await self._make_partitions([write.id for write in group])
-            rows = await link.fetch(statement, *_arrays(group))
+            rows = await link.fetch(statement, *arrays)
         return _times(rows)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from app.errors import DatabaseUnavailableError
+from app.models.idempotency_keys import Claim
 from app.stores.availability import RETRY_AFTER_S
 
 
@@ -27,6 +28,8 @@ class Write:
     """Whether it was in a group that was refused: it is written alone, to find the guilty one."""
     left: Mapping[str, Any] | None = None
     """How a record ends that was begun when its caller had gone."""
+    claim: Claim | None = None
+    """The idempotency key under which alone it is written."""
     written: asyncio.Future[datetime | None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -46,6 +49,12 @@ class Write:
     def is_wanted(self) -> bool:
         """Whether there is a reason to write it."""
         return self.is_kept or self.is_uncertain or not self.written.done()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the caller has been told that it is written, heard or not."""
+        written = self.written
+        return written.done() and not written.cancelled() and written.exception() is None
 
     def settle(self, at: datetime | None) -> bool:
         """Tell the caller; False where there is none any more."""

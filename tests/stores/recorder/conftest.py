@@ -1,19 +1,24 @@
 """What the tests of the recorder share: recorders that tell what they do, and hindrances."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
+from pydantic import SecretStr
 
 from app.database import Database
 from app.models import Execution
+from app.models.idempotency_keys import Claim
+from app.settings import DatabaseSettings
 from app.stores.recorder import Recorder
 from tests.stores.rows import a_beginning, an_ending
 from tests.support.factories import a_recorder
+from tests.support.holds import records_held
+from tests.support.proxy import Proxy, proxied
 from tests.support.wait import written
 
 LEFT = an_ending("cancelled", outcome="cancelled")  # type: ignore[arg-type]
@@ -44,10 +49,12 @@ class Recording:
     def _hear(self, ids: Sequence[UUID]) -> None:
         self.ended.extend(ids)
 
-    async def begin(self, within_s: float = PATIENCE_S, **values: Any) -> UUID:
+    async def begin(
+        self, within_s: float = PATIENCE_S, claim: Claim | None = None, **values: Any
+    ) -> UUID:
         """Begin a record; give its id."""
         row = a_row(**values)
-        await self.recorder.begin(row, LEFT, within_s)
+        await self.recorder.begin(row, LEFT, within_s, claim)
         execution_id: UUID = row["id"]
         return execution_id
 
@@ -74,33 +81,18 @@ def recording(database: Database) -> Recording:
     return Recording(database)
 
 
-class Hold:
-    """A lock on all records, held by the test."""
-
-    def __init__(self, link: Any) -> None:
-        self.link = link
-
-    async def until_waiting(self, count: int = 1) -> None:
-        """Return when as many of the recorder's statements wait for the lock."""
-        query = (
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
-        async with asyncio.timeout(10):
-            while await self.link.fetchval(query) < count:
-                # The snapshot of the activity is kept for the transaction.
-                await self.link.execute("SELECT pg_stat_clear_snapshot()")
-
-
-@asynccontextmanager
-async def records_held(url: str) -> AsyncIterator[Hold]:
-    """Let nobody write records until the block ends."""
-    async with AsyncExitStack() as stack:
-        link = await asyncpg.connect(url)
-        stack.push_async_callback(link.close)
-        async with link.transaction():
-            await link.execute("LOCK TABLE executions IN SHARE MODE")
-            yield Hold(link)
+@pytest.fixture
+async def behind(
+    database: Database,  # noqa: ARG001 - emptied after us
+    database_url: str,
+) -> AsyncIterator[tuple[Proxy, Recording]]:
+    """Give a recorder that reaches the test's database through a proxy."""
+    with tempfile.TemporaryDirectory(prefix="proxy-") as folder:
+        async with proxied(database_url, Path(folder)) as (proxy, url):
+            through = Database.connect(DatabaseSettings(url=SecretStr(url)))
+            yield proxy, Recording(through)
+            await written()
+            await through.close()
 
 
 @pytest.fixture

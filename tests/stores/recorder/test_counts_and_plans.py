@@ -14,10 +14,12 @@ from app.models.ids import Ids
 from app.models.weeks import Week
 from app.settings import DatabaseSettings
 from app.stores.recorder.statements import (
-    _BEGIN,
-    _BEGIN_UNLESS_BEGUN,
     _FIND,
     _FINISH,
+    _INSERT,
+    _INSERT_CLAIMING,
+    _RETURNING,
+    _UNLESS_BEGUN,
     BEGINNING,
     ENDING,
     encoded,
@@ -119,6 +121,12 @@ def _group(*moments: datetime) -> tuple[list[Any], list[Any], list[Any]]:
     )
 
 
+def _claims(beginnings: list[Any]) -> list[list[bytes]]:
+    """Give every beginning a key of its own."""
+    keys = [one.bytes for one in beginnings[0]]
+    return [keys, keys]
+
+
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 async def test_no_statement_looks_into_more_than_two_partitions(year: Database, mode: str) -> None:
     """A group at the turn of a week touches the two weeks, of the year that there is."""
@@ -127,8 +135,9 @@ async def test_no_statement_looks_into_more_than_two_partitions(year: Database, 
     monday = Week.of(datetime.now(UTC)).monday + timedelta(weeks=1)
     beginnings, ends, found = _group(monday - timedelta(minutes=1), monday)
     for statement, values in (
-        (_BEGIN, beginnings),
-        (_BEGIN_UNLESS_BEGUN, beginnings),
+        (f"{_INSERT} {_RETURNING}", beginnings),
+        (f"{_INSERT} {_UNLESS_BEGUN} {_RETURNING}", beginnings),
+        (f"{_INSERT_CLAIMING} {_UNLESS_BEGUN} {_RETURNING}", [*beginnings, *_claims(beginnings)]),
         (_FIND, found),
         (_FINISH, ends),
     ):

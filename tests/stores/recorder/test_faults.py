@@ -1,7 +1,5 @@
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,24 +10,10 @@ from app.errors import DatabaseUnavailableError, ExecutionNotFoundError
 from app.local.postgres import LocalPostgres
 from app.settings import DatabaseSettings
 from tests.stores.recorder.conftest import LEFT, PATIENCE_S, Recording, a_row
-from tests.support.proxy import Proxy, proxied
+from tests.support.proxy import Proxy
 from tests.support.wait import wait_until, written
 
 Held = Callable[[], Any]
-
-
-@pytest.fixture
-async def behind(
-    database: Database,  # noqa: ARG001 - emptied after us
-    database_url: str,
-) -> AsyncIterator[tuple[Proxy, Recording]]:
-    """Give a recorder that reaches the test's database through a proxy."""
-    with tempfile.TemporaryDirectory(prefix="proxy-") as folder:
-        async with proxied(database_url, Path(folder)) as (proxy, url):
-            through = Database.connect(DatabaseSettings(url=SecretStr(url)))
-            yield proxy, Recording(through)
-            await written()
-            await through.close()
 
 
 def _is_done(answer: bytes) -> bool:

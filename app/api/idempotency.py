@@ -1,0 +1,88 @@
+"""`Idempotency-Key`: read from a request, and obeyed by the routes that make something."""
+
+import re
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from typing import Annotated, TypeVar
+
+from fastapi import Depends, Header, Request
+
+from app.api.answer_headers import IS_REPLAYED
+from app.api.deps import CallerDep
+from app.errors import Fault, InvalidRequestError
+from app.models import IdempotencyKey
+from app.models.idempotency_keys import Claim
+from app.runtime import Runtime
+
+T = TypeVar("T")
+
+HEADER = "Idempotency-Key"
+
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
+
+_Written = Annotated[
+    str | None,
+    Header(
+        alias=HEADER,
+        description="1 to 255 printable characters, bare or as a quoted string. A request with "
+        "the same key, from the same caller, answers what the first one answered, for 24 h.",
+        json_schema_extra={"pattern": "^[ -~]+$", "maxLength": 255},
+        examples=["order-4711"],
+    ),
+]
+
+
+async def _claim(request: Request, caller: CallerDep, _described: _Written = None) -> Claim | None:
+    written = request.headers.getlist(HEADER)
+    if not written:
+        return None
+    key = _unquoted(written[0])
+    if len(written) > 1 or not _KEY.fullmatch(key):
+        fault = Fault("/headers/idempotency-key", "invalid", "1 to 255 printable characters, once")
+        raise InvalidRequestError("The idempotency key is not valid.", faults=[fault])
+    scope = (caller.key_id or "", request.method, request.scope["path"], key)
+    prefer = ", ".join(request.headers.getlist("prefer"))
+    query: bytes = request.scope["query_string"]
+    return Claim(
+        key=_digest(*(part.encode() for part in scope)),
+        request=_digest(query, prefer.encode(), await request.body()),
+    )
+
+
+ClaimDep = Annotated[Claim | None, Depends(_claim)]
+
+
+async def once(
+    request: Request,
+    claim: Claim | None,
+    do: Callable[[], Awaitable[T]],
+    replay: Callable[[IdempotencyKey], Awaitable[T]],
+) -> T:
+    """Do what a request asks for, or answer it again and say so in the answer's head."""
+    if claim is None:
+        return await do()
+    state = request.scope["state"]
+
+    async def do_anew() -> T:
+        state[IS_REPLAYED] = False
+        return await do()
+
+    async def replay_and_say_so(kept: IdempotencyKey) -> T:
+        state[IS_REPLAYED] = True
+        return await replay(kept)
+
+    runtime: Runtime = request.app.state.runtime
+    return await runtime.idempotency.once(claim, do_anew, replay_and_say_so)
+
+
+def _unquoted(text: str) -> str:
+    """Read RFC 8941's string; what is none is the key itself."""
+    text = text.strip(" ")
+    quoted = _QUOTED.fullmatch(text)
+    return re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text
+
+
+def _digest(*parts: bytes) -> bytes:
+    """Hash parts so that no two lists of parts are alike."""
+    return sha256(b"".join(sha256(part).digest() for part in parts)).digest()

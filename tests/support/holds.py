@@ -1,0 +1,37 @@
+"""Hindrances: records that nobody can write for a while."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+
+class Hold:
+    """A lock on all records, held by the test."""
+
+    def __init__(self, link: Any) -> None:
+        self.link = link
+
+    async def until_waiting(self, count: int = 1) -> None:
+        """Return when as many of the recorder's statements wait for the lock."""
+        query = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        async with asyncio.timeout(10):
+            while await self.link.fetchval(query) < count:
+                # The snapshot of the activity is kept for the transaction.
+                await self.link.execute("SELECT pg_stat_clear_snapshot()")
+
+
+@asynccontextmanager
+async def records_held(url: str) -> AsyncIterator[Hold]:
+    """Let nobody write records until the block ends."""
+    async with AsyncExitStack() as stack:
+        link = await asyncpg.connect(url)
+        stack.push_async_callback(link.close)
+        async with link.transaction():
+            await link.execute("LOCK TABLE executions IN SHARE MODE")
+            yield Hold(link)
