@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
+from sqlalchemy.pool import QueuePool
 
 from app.errors import DatabaseUnavailableError
 from app.policies.clock import Clock
@@ -207,6 +208,13 @@ class Database:
             await database.run_sync(_upgrade)
         finally:
             await database.close()
+
+    def pool_counts(self) -> dict[str, int]:
+        """Count the pool's connections by state; they add up to its size."""
+        pool = self._engine.pool
+        assert isinstance(pool, QueuePool)  # noqa: S101 - the one that `connect` makes
+        used, idle = pool.checkedout(), pool.checkedin()
+        return {"checked_out": used, "idle": idle, "unopened": pool.size() - used - idle}
 
     async def run_sync(self, work: Callable[[Connection], T]) -> T:
         """Run blocking work, such as Alembic's, on one connection, and commit it."""

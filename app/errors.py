@@ -30,7 +30,8 @@ DspatchError
 │   ├── ExecutionFailedError      502
 │   ├── BackendUnavailableError   503
 │   └── ExecutionTimedOutError    504
-└── DatabaseUnavailableError      503
+├── DatabaseUnavailableError      503
+└── ShuttingDownError             503
 """
 
 import re
@@ -289,3 +290,13 @@ class DatabaseUnavailableError(DspatchError):
 
     status = 503
     title = "The database is not available"
+
+
+class ShuttingDownError(DspatchError):
+    """The process ended before the request did; another one answers after `Retry-After`.
+
+    An execution that ran for it has been recorded as `cancelled`.
+    """
+
+    status = 503
+    title = "The server is shutting down"

@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 
 from app.api import (
     executions,
+    metrics,
     probes,
     problem_pages,
     program_openapi,
@@ -18,6 +19,8 @@ from app.api import (
 )
 from app.api.answer_headers import AnswerHeadersMiddleware
 from app.api.docs import install_docs
+from app.api.draining import DrainingMiddleware
+from app.api.observation import ObservationMiddleware
 from app.api.openapi import install_openapi
 from app.api.problems import install_problem_handlers
 from app.api.request_id import RequestIdMiddleware
@@ -34,13 +37,14 @@ ROUTERS = (
     program_statistics.router,
     executions.router,
     probes.router,
+    metrics.router,
     problem_pages.router,
 )
 TAGS = [
     {"name": "signatures", "description": "Named, versioned, typed contracts of programs."},
     {"name": "programs", "description": "Signatures on a module, an adapter, a configuration."},
     {"name": "executions", "description": "Runs of programs, and their records."},
-    {"name": "probes", "description": "What Kubernetes asks."},
+    {"name": "probes", "description": "What Kubernetes and Prometheus ask."},
     {"name": "problems", "description": "What the types of problems mean."},
 ]
 
@@ -74,7 +78,9 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
     install_problem_handlers(app)
     install_openapi(app)
     install_docs(app)
+    app.add_middleware(DrainingMiddleware)
     app.add_middleware(AnswerHeadersMiddleware)
+    app.add_middleware(ObservationMiddleware)
     app.add_middleware(RequestIdMiddleware)
     return app
 

@@ -14,7 +14,7 @@ from app.actions.program_archiving import ProgramArchiving
 from app.actions.program_catalogue import ProgramCatalogue
 from app.actions.program_change import ProgramChange
 from app.actions.program_execution import ProgramExecution
-from app.actions.program_execution.records import ExecutionRecords
+from app.actions.program_execution.records import ExecutionRecords, RecordRules
 from app.actions.program_initialization import ProgramInitialization
 from app.actions.program_preparation import ProgramPreparation
 from app.actions.program_registration import ProgramRegistration
@@ -31,10 +31,13 @@ from app.background import Background, every
 from app.database import Database
 from app.models.ids import Ids
 from app.policies.clock import Clock, SystemClock
+from app.policies.drain import Drain
+from app.policies.loop_lag import LoopLag
 from app.policies.shield import Shield
 from app.settings import Settings
 from app.stores.idempotency_keys import SLICE
 from app.stores.recorder import Recorder
+from app.telemetry.metrics import Metrics
 
 WEEKS_AHEAD = 4
 PARTITIONS_EVERY_S = 3_600.0
@@ -55,6 +58,8 @@ class Runtime:
     database: Database
     adapters: AdapterRegistry
     background: Background
+    drain: Drain
+    metrics: Metrics
     clock_offset_s: float
     keyring: Keyring
     register_signature: SignatureRegistration
@@ -87,18 +92,24 @@ async def open_runtime(
     Raises SettingsError, SchemaError and DatabaseUnavailableError.
     """
     clock, random = clock or SystemClock(), random or Random()  # noqa: S311 - jitter, not secrets
+    metrics, lag = Metrics(), LoopLag(clock)
     async with AsyncExitStack() as stack:
         adapters = AdapterRegistry.from_settings(
-            settings.adapters, settings.lms, environment, clock
+            settings.adapters, settings.lms, environment, clock, metrics
         )
         stack.push_async_callback(adapters.cleanup)
         database = await _open_database(stack, settings)
         background = Background(clock, random)
         stack.push_async_callback(background.close)
         _start_tasks(background, database, adapters, clock)
+        metrics.watch(database.pool_counts, lambda: lag.worst_s)
+        background.start("measure the event loop's lag", lag.measure)
         clock_offset_s = await database.clock_offset_s(clock)
         ids, shield = Ids(clock, clock_offset_s), Shield()
-        records = _open_records(stack, database, settings, ids, shield, clock)
+        recorder = _open_recorder(stack, database, shield, clock)
+        rules = _record_rules(settings)
+        records = ExecutionRecords(database, recorder, ids, shield, metrics, rules)
+        stack.push_async_callback(records.close)
         catalogue = ProgramCatalogue()
         preparation, states = ProgramPreparation(adapters), ProgramStates(adapters)
         initialize_program = ProgramInitialization(database, catalogue, preparation, shield)
@@ -109,6 +120,8 @@ async def open_runtime(
             database=database,
             adapters=adapters,
             background=background,
+            drain=Drain(),
+            metrics=metrics,
             clock_offset_s=clock_offset_s,
             keyring=_open_keyring(stack, database, background, clock),
             register_signature=SignatureRegistration(database, ids),
@@ -139,27 +152,20 @@ async def _open_database(stack: AsyncExitStack, settings: Settings) -> Database:
     return database
 
 
-def _open_records(
-    stack: AsyncExitStack,
-    database: Database,
-    settings: Settings,
-    ids: Ids,
-    shield: Shield,
-    clock: Clock,
-) -> ExecutionRecords:
+def _open_recorder(
+    stack: AsyncExitStack, database: Database, shield: Shield, clock: Clock
+) -> Recorder:
     recorder = Recorder(database.open_connection, database.make_partitions, clock)
     stack.push_async_callback(recorder.close, RECORDER_GRACE_S)
     stack.push_async_callback(shield.drained)
-    records = ExecutionRecords(
-        database,
-        recorder,
-        ids,
-        shield,
+    return recorder
+
+
+def _record_rules(settings: Settings) -> RecordRules:
+    return RecordRules(
         patience_s=settings.database.pool_timeout_ms / 1_000,
         keeps_traces=settings.telemetry.content,
     )
-    stack.push_async_callback(records.close)
-    return records
 
 
 def _open_keyring(

@@ -66,8 +66,17 @@ class AuthSettings(Group):
 class ServerSettings(Group):
     """The life of a serving process."""
 
+    drain_delay_ms: int = Field(
+        default=5_000,
+        ge=0,
+        le=3_600_000,
+        description="How long requests are still taken after SIGTERM, while /readyz says 503.",
+    )
     grace_ms: int = Field(
-        default=30_000, ge=0, description="How long running requests may go on after SIGTERM."
+        default=30_000,
+        ge=0,
+        le=3_600_000,
+        description="How long running requests may go on after the socket has closed.",
     )
 
 

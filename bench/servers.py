@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from app.actions.program_catalogue import ProgramCatalogue, RunnableProgram
 from app.actions.program_execution import ProgramExecution
-from app.actions.program_execution.records import ExecutionRecords
+from app.actions.program_execution.records import ExecutionRecords, RecordRules
 from app.database import Database, Transaction
 from app.main import create_app
 from app.models.idempotency_keys import Claim
@@ -28,7 +28,8 @@ from app.policies.shield import Shield
 from app.runtime import Runtime, open_runtime
 from app.settings import AuthSettings, DatabaseSettings, Settings
 from app.stores.recorder import Recorder
-from app.telemetry import configure_logging
+from app.telemetry.logs import configure_logging
+from app.telemetry.masking import Mask
 
 
 class BareBody(BaseModel):
@@ -121,7 +122,9 @@ def changed(runtime: Runtime, way: str) -> Runtime:
     """Put the way of recording that is measured into a runtime."""
     database, clock = runtime.database, SystemClock()
     recorder = recorder_of(database, way)
-    records = ExecutionRecords(database, recorder, Ids(clock), Shield(), patience_s=2.0)
+    records = ExecutionRecords(
+        database, recorder, Ids(clock), Shield(), runtime.metrics, RecordRules(patience_s=2.0)
+    )
     is_cached = way != "orm"
     execute = ProgramExecution(
         NoTransactions() if is_cached else database,
@@ -156,7 +159,7 @@ async def main(way: str, port: int, url: str) -> None:
     settings = Settings(
         database=DatabaseSettings(url=SecretStr(url)), auth=AuthSettings(mode="none")
     )
-    configure_logging(settings.logging)
+    configure_logging(settings.logging, Mask())
     async with open_runtime(settings) as runtime:
         used = runtime if way == "recorder" else changed(runtime, way)
         await serve(create_app(settings, used), port)

@@ -16,6 +16,7 @@ from app.adapters.setup import AdapterFactory, AdapterSetup
 from app.policies.clock import Clock
 from app.settings import AdapterSettings, LMSettings, SettingsError
 from app.signatures.states import ModuleShape
+from app.telemetry.metrics import Metrics
 
 BUILT_IN: Mapping[str, AdapterFactory] = MappingProxyType(
     {
@@ -63,13 +64,14 @@ class AdapterRegistry:
         lms: Mapping[str, LMSettings],
         environment: Mapping[str, str],
         clock: Clock,
+        metrics: Metrics,
     ) -> "AdapterRegistry":
         """Build the adapters of the settings and the built-in ones; SettingsError where one cannot.
 
         Nothing is opened yet, so that a refused start leaves nothing behind.
         """
         kinds = find_kinds()
-        shared = AdapterSetup("", lms=lms, environment=environment, clock=clock)
+        shared = AdapterSetup("", lms=lms, environment=environment, clock=clock, metrics=metrics)
         settings = {kind: AdapterSettings(kind=kind) for kind in BUILT_IN} | dict(adapters)
         return cls(
             [

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from app.adapters.base import Adapter
 from app.policies.clock import Clock, SystemClock
 from app.settings import LMSettings, SettingsError
+from app.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class AdapterSetup:
     lms: Mapping[str, LMSettings] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     clock: Clock = field(default_factory=SystemClock)
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 AdapterFactory = Callable[[AdapterSetup], Adapter]

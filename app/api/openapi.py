@@ -15,6 +15,7 @@ from app.errors import (
     MalformedBodyError,
     MalformedQueryError,
     PayloadTooLargeError,
+    ShuttingDownError,
     UnauthorizedError,
     UnsupportedMediaTypeError,
 )
@@ -63,7 +64,9 @@ def _describe_problems(operation: dict[str, Any]) -> None:
     of_body = _OF_BODIES if "requestBody" in operation else ()
     common = problem_responses(InvalidRequestError, MalformedQueryError, *of_body)
     if operation["security"]:
-        common |= problem_responses(UnauthorizedError, ForbiddenError, DatabaseUnavailableError)
+        common |= problem_responses(
+            UnauthorizedError, ForbiddenError, DatabaseUnavailableError, ShuttingDownError
+        )
     for status, described in common.items():
         known = responses.setdefault(str(status), described)
         if known is not described:

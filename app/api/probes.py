@@ -39,6 +39,8 @@ async def get_liveness() -> Probe:
 @needs(OPEN)
 async def get_readiness(runtime: RuntimeDep, response: Response) -> Probe:
     """Look at what a request needs: the database, and a clock that agrees with its."""
+    if runtime.drain.has_begun:
+        return _answer(response, {"server": "draining"})
     checks = {"database": await _database(runtime), "clock": _clock(runtime.clock_offset_s)}
     return _answer(response, checks)
 

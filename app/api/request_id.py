@@ -1,4 +1,4 @@
-"""Every request has an id: the client's, or one of ours; it is logged, recorded and returned."""
+"""Every request has an id, which is logged, recorded and returned, and a trace, which is logged."""
 
 import re
 from uuid import uuid4
@@ -6,13 +6,14 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.telemetry import current_request_id
+from app.api.trace_context import trace_id_of
+from app.telemetry import current_request_id, current_trace_id
 
 _USABLE = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 class RequestIdMiddleware:
-    """Puts the id into the scope's state and the log's context, and on the answer."""
+    """Puts the ids into the log's context; the request's also into the state and on the answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -21,10 +22,12 @@ class RequestIdMiddleware:
         """Serve one request, or pass the lifespan through."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        given = Headers(scope=scope).get("x-request-id", "")
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
         request_id = given if _USABLE.fullmatch(given) else str(uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
         current_request_id.set(request_id)
+        current_trace_id.set(trace_id_of(headers.getlist("traceparent")))
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -2,10 +2,12 @@
 
 import asyncio
 import ipaddress
+import logging
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 import uvicorn
@@ -14,21 +16,62 @@ from typing_extensions import override
 
 from app.commands.console import RefusedError
 from app.main import create_app
+from app.policies.drain import Drain, Stage
 from app.runtime import open_runtime
 from app.settings import Settings
-from app.telemetry import configure_logging
+from app.telemetry.logs import configure_logging
+from app.telemetry.masking import Mask, secrets_of
 
+LAST_WORD_S = 5.0
+"""How long requests that were cancelled may take to end their records and answer."""
+
+_TICK_S = 0.05
 _BACKLOG = 2_048
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_FIRST_STAGES = {signal.SIGTERM: Stage.DRAINING, signal.SIGINT: Stage.CLOSING}
+"""What the first signal asks for; Ctrl-C comes from a person, whom no proxy has to hear of."""
+
+logger = logging.getLogger(__name__)
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to us: uvicorn raises them again and so skips our cleanup."""
+    """A server that ends as a Drain says, and leaves signals to us.
+
+    uvicorn raises them again and so skips our cleanup, and it does not await what it cancels.
+    """
+
+    def __init__(self, config: uvicorn.Config, drain: Drain, grace_s: float) -> None:
+        super().__init__(config)
+        self._drain = drain
+        self._grace_s = grace_s
 
     @contextmanager
     @override
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the socket, let what runs end within the grace, and cancel the rest."""
+        self._drain.go_to(Stage.CLOSING)
+        for listener in (*self.servers, *(sockets or ())):
+            listener.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._grace_s):
+                await self._until_idle()
+        running = set(self.server_state.tasks)
+        for task in running:
+            task.cancel()
+        if running:
+            logger.warning("cancelled %d requests that still ran", len(running))
+            await asyncio.wait(running, timeout=LAST_WORD_S)
+
+    async def _until_idle(self) -> None:
+        """Return when every request has been answered, or somebody is in a hurry."""
+        state = self.server_state
+        while (state.connections or state.tasks) and not self._drain.is_at(Stage.HURRYING):
+            for connection in list(state.connections):
+                connection.shutdown()  # closes an idle one; others close with their answer
+            await asyncio.sleep(_TICK_S)
 
 
 def require_safe(settings: Settings, host: str) -> None:
@@ -70,39 +113,53 @@ class Serving:
 
     server: uvicorn.Server
     ended: asyncio.Task[None]
+    drain: Drain
+    drain_delay_s: float
 
     async def until_signal(self) -> None:
-        """Serve until SIGTERM or SIGINT; drain at the first, hurry at the second."""
+        """Serve until SIGTERM, then drain; SIGINT skips the delay, a second signal the grace."""
         loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, self.server.handle_exit, signal.SIGINT, None)
+        for number, stage in _FIRST_STAGES.items():
+            loop.add_signal_handler(number, self._on_signal, stage)
+        draining = asyncio.create_task(self._close_in_time(), name="drain")
         try:
             await self.ended
         finally:
-            for number in _SIGNALS:
+            draining.cancel()
+            for number in _FIRST_STAGES:
                 loop.remove_signal_handler(number)
+
+    def _on_signal(self, stage: Stage) -> None:
+        stage = Stage.HURRYING if self.drain.has_begun else stage
+        logger.info("told to stop: %s", stage.name.lower())
+        self.drain.go_to(stage)
+
+    async def _close_in_time(self) -> None:
+        """Once draining has begun, let requests come for the delay, then close the socket."""
+        await self.drain.until(Stage.DRAINING)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.drain_delay_s):
+                await self.drain.until(Stage.CLOSING)
+        self.server.should_exit = True
 
 
 @asynccontextmanager
 async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[Serving]:
     """Serve until the block ends."""
-    configure_logging(settings.logging)
+    configure_logging(settings.logging, Mask(secrets_of(settings, os.environ)))
+    of = settings.server
     async with open_runtime(settings) as runtime:
-        server = _Server(_config(settings, create_app(settings, runtime)))
+        config = _config(create_app(settings, runtime))
+        server = _Server(config, runtime.drain, of.grace_ms / 1_000)
         ended = asyncio.create_task(server.serve(sockets=[listener]), name="serve")
         try:
-            yield Serving(server, ended)
+            yield Serving(server, ended, runtime.drain, of.drain_delay_ms / 1_000)
         finally:
             server.should_exit = True
             await ended
 
 
-def _config(settings: Settings, app: FastAPI) -> uvicorn.Config:
+def _config(app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
-        app,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=max(1, settings.server.grace_ms // 1_000),
+        app, lifespan="off", log_config=None, access_log=False, server_header=False
     )

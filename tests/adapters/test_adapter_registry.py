@@ -10,6 +10,7 @@ from typing_extensions import override
 from app.adapters.base import AdapterHealth
 from app.adapters.registry import BUILT_IN, AdapterRegistry, UnknownAdapterError
 from app.settings import AdapterSettings, LMSettings, SettingsError
+from app.telemetry.metrics import Metrics
 from tests.adapters.conformance.harness import HARNESSES
 from tests.adapters.programs import a_program
 from tests.support.adapters import ScriptedAdapter
@@ -48,7 +49,9 @@ def build(
 ) -> AdapterRegistry:
     """Build a registry out of settings as they stand in the file."""
     settings = {name: AdapterSettings(**of) for name, of in (adapters or {}).items()}
-    return AdapterRegistry.from_settings(settings, lms or {}, {"KEY": "secret"}, ManualClock())
+    return AdapterRegistry.from_settings(
+        settings, lms or {}, {"KEY": "secret"}, ManualClock(), Metrics()
+    )
 
 
 def install(folder: Path, name: str, *entries: str) -> None:

@@ -10,7 +10,8 @@ import pytest
 from typing_extensions import override
 
 from app.api.answer_headers import AnswerHeadersMiddleware
-from app.telemetry import JSONFormatter
+from app.telemetry.logs import JSONFormatter
+from app.telemetry.masking import Mask
 from tests.support.clock import ManualClock
 from tests.support.factories import post_execution, post_program, signature_body
 
@@ -50,7 +51,7 @@ async def test_the_request_id_is_recorded_and_logged(
     class Listener(logging.Handler):
         @override
         def emit(self, record: logging.LogRecord) -> None:
-            lines.append(json.loads(JSONFormatter().format(record)))
+            lines.append(json.loads(JSONFormatter(Mask()).format(record)))
 
     caplog.set_level(logging.INFO)
     logger = logging.getLogger("app.actions")

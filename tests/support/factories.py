@@ -14,7 +14,7 @@ from app.actions.key_creation import KeyCreation, KeyCreationInput
 from app.actions.program_catalogue import ProgramCatalogue
 from app.actions.program_execution import ProgramExecution, ProgramExecutionInput
 from app.actions.program_execution.options import ExecutionOptions
-from app.actions.program_execution.records import ExecutionRecords
+from app.actions.program_execution.records import ExecutionRecords, RecordRules
 from app.actions.signature_registration import SignatureRegistration, SignatureRegistrationInput
 from app.adapters.base import Adapter
 from app.adapters.registry import AdapterRegistry
@@ -31,6 +31,7 @@ from app.settings import Settings
 from app.stores.executions import ExecutionFilter
 from app.stores.pages import Page
 from app.stores.recorder import Recorder
+from app.telemetry.metrics import Metrics
 from tests.support.clock import ManualClock
 
 NOTATION = "question: string -> answer: string"
@@ -180,7 +181,8 @@ def an_action(
             recorder or a_recorder(database),
             new_ids(),
             shield or Shield(),
-            patience_s=10,
+            Metrics(),
+            RecordRules(patience_s=10),
         ),
         clock or ManualClock(),
         Random(seed),  # noqa: S311 - jitter

@@ -21,6 +21,7 @@ from app.models.idempotency_keys import Claim
 from app.models.states import ExecutionStatus, ProgramStatus
 from app.policies.clock import Clock
 from app.signatures.compile import ValuesError
+from app.telemetry import current_execution_id
 
 _CANCELLED = AdapterError(ErrorType.CANCELLED, "The execution was cancelled.")
 _BUG = AdapterError(ErrorType.UNEXPECTED, "Dspatch failed in the middle of the execution.")
@@ -78,6 +79,7 @@ class ProgramExecution:
         inputs = _validated(runnable, wanted.inputs)
         beginning = _beginning(runnable, adapter, wanted, inputs)
         begun = await self._records.begin(beginning, wanted.claim)
+        current_execution_id.set(str(begun.id))
         trace = self._records.new_trace()
         call = ProgramCall(runnable.for_adapter(), inputs, wanted.options.config, trace=trace)
         surroundings = Surroundings(adapter, self._clock, self._random)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from app.models.states import ExecutionStatus
 from app.policies.shield import Shield
 from app.stores.recorder import Recorder
 from app.telemetry import spending
+from app.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +32,19 @@ _LEFT = AdapterError(ErrorType.CANCELLED, "The execution was cancelled before it
 _UNFIT = AdapterError(ErrorType.UNEXPECTED, "The adapter's answer cannot be stored.")
 
 
-class ExecutionRecords:
-    """Writes records through the recorder; an end that has begun to be written is written.
+@dataclass(frozen=True)
+class RecordRules:
+    """What the operator says of records.
 
     `patience_s` is how long a beginning may take before its caller is told to come again.
     """
+
+    patience_s: float
+    keeps_traces: bool = False
+
+
+class ExecutionRecords:
+    """Writes records through the recorder; an end that has begun to be written is written."""
 
     def __init__(
         self,
@@ -43,17 +52,16 @@ class ExecutionRecords:
         recorder: Recorder,
         ids: Ids,
         shield: Shield,
-        *,
-        patience_s: float,
-        keeps_traces: bool = False,
+        metrics: Metrics,
+        rules: RecordRules,
     ) -> None:
-        self._keeps_traces = keeps_traces
         self._database = database
         self._recorder = recorder
         self._ids = ids
-        self._patience_s = patience_s
         self._left = _values(Ending.failed(_LEFT), [], Usage(), 0.0)
         self._shield = shield
+        self._metrics = metrics
+        self._rules = rules
         self._runs: set[asyncio.Task[Any] | None] = set()
 
     @contextmanager
@@ -78,7 +86,7 @@ class ExecutionRecords:
 
     def new_trace(self) -> list[Mapping[str, Any]] | None:
         """Give a list for the LM calls of a run; None where they are not to be kept."""
-        return [] if self._keeps_traces else None
+        return [] if self._rules.keeps_traces else None
 
     async def begin(self, values: Mapping[str, Any], claim: Claim | None = None) -> Execution:
         """Record a running execution; its caller gone meanwhile, the record ends by itself.
@@ -87,7 +95,7 @@ class ExecutionRecords:
         """
         row = {"id": self._ids.new(), **values}
         with spending("database"):
-            at = await self._recorder.begin(row, self._left, self._patience_s, claim)
+            at = await self._recorder.begin(row, self._left, self._rules.patience_s, claim)
         return Execution(
             **_attributes(row), status=ExecutionStatus.RUNNING, created_at=at, started_at=at
         )
@@ -119,19 +127,34 @@ class ExecutionRecords:
             unfit = _values(Ending.failed(_UNFIT), [], Usage(), values["duration_ms"])
             unfit["usage"] = values["usage"]
             await self._recorder.finish(execution.id, unfit, within_s)
-            _log(execution, unfit)
+            self._tell(execution, unfit)
             raise
         if at is None:
             return await self._get(execution.id)
         for name, value in values.items():
             setattr(execution, name, value)
         execution.finished_at = at
-        _log(execution, values)
+        self._tell(execution, values)
         return execution
 
     async def _get(self, execution_id: UUID) -> Execution:
         async with self._database.transaction() as tx:
             return await tx.executions.get(execution_id)
+
+    def _tell(self, execution: Execution, values: Mapping[str, Any]) -> None:
+        """Log and count an end, once it has been recorded."""
+        logger.info(
+            "execution %s of %s ended: %s", execution.id, execution.program_name, values["outcome"]
+        )
+        attempts = values["attempts"]
+        last = attempts[-1]["adapter"] if attempts else execution.adapter_type
+        self._metrics.execution_ended(
+            execution.program_name,
+            values["adapter"] or last,
+            values["outcome"],
+            values["duration_ms"] / 1_000,
+            attempts,
+        )
 
 
 def has_begun(execution: Execution) -> bool:
@@ -142,12 +165,6 @@ def has_begun(execution: Execution) -> bool:
 def _attributes(row: Mapping[str, Any]) -> dict[str, Any]:
     """Give columns by the names that their attributes have."""
     return {"metadata_" if name == "metadata" else name: row[name] for name in row}
-
-
-def _log(execution: Execution, values: Mapping[str, Any]) -> None:
-    logger.info(
-        "execution %s of %s ended: %s", execution.id, execution.program_name, values["outcome"]
-    )
 
 
 def _values(

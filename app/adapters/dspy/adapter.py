@@ -49,6 +49,7 @@ class DspyAdapter(PreparingAdapter["PreparedProgram"]):
         read_options(setup, DspyOptions)
         self._lms = read_lms(setup.lms, setup.environment)
         self._clock = setup.clock
+        self._metrics = setup.metrics
         self._servers = ModelServers()
         self._load = load
         self._loading: asyncio.Task[DspyPrograms] | None = None
@@ -103,7 +104,7 @@ class DspyAdapter(PreparingAdapter["PreparedProgram"]):
         except Exception as error:
             message = f"DSPy could not be imported ({type(error).__name__})"
             raise AdapterError(ErrorType.UNEXPECTED, message) from error
-        return programs(self._lms, self._servers, self._clock)
+        return programs(self._lms, self._servers, self._clock, self._metrics)
 
     async def _dspy_fault(self) -> str | None:
         try:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.adapters.base import ProgramCall
@@ -14,7 +14,7 @@ from app.policies.clock import Clock
 
 @dataclass
 class LMCall:
-    """One call of an LM, as a trace tells it."""
+    """One call of an LM, as traces and metrics tell it."""
 
     predictor: str | None
     lm: str
@@ -78,15 +78,14 @@ def collecting(call: ProgramCall) -> Iterator[CallLog]:
 
 
 @contextmanager
-def tracing(call: LMCall, trace: list[Mapping[str, Any]], clock: Clock) -> Iterator[None]:
-    """Keep what is asked, spent and said inside as one call of the trace."""
+def asking(call: LMCall, clock: Clock) -> Iterator[None]:
+    """Keep what is spent and said inside with this call, and how long it took."""
     began, token = clock.monotonic(), _asking.set(call)
     try:
         yield
     finally:
         _asking.reset(token)
         call.duration_ms = round((clock.monotonic() - began) * 1_000, 3)
-        trace.append(asdict(call))
 
 
 def current_log() -> CallLog:

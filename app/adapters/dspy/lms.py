@@ -1,20 +1,23 @@
 """The operator's language models in DSPy's hands: engine, slots, time limit and parameters."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import dspy  # type: ignore[import-untyped]
 from dspy.utils import exceptions as dspy_errors  # type: ignore[import-untyped]
 from typing_extensions import override
 
-from app.adapters.dspy.calls import CallLog, LMCall, current_log, tracing
+from app.adapters.dspy.calls import CallLog, LMCall, asking, current_log
 from app.adapters.dspy.endpoints import ServedLM
 from app.adapters.dspy.engine import BlockingFace, ChatCompletionsEngine
+from app.adapters.dspy.metering import LMMeter
 from app.adapters.dspy.servers import ModelServers
 from app.adapters.errors import AdapterError, ErrorType
 from app.policies.clock import Clock
+from app.telemetry.metrics import Metrics
 
 
 class BoundLM(dspy.LM):  # type: ignore[misc]
@@ -26,6 +29,7 @@ class BoundLM(dspy.LM):  # type: ignore[misc]
         self.timeout_s = lm.served.timeout_s
         self.slots = lm.slots
         self.clock = lm.clock
+        self.meter = lm.meter
 
     @override
     async def acall(
@@ -33,7 +37,7 @@ class BoundLM(dspy.LM):  # type: ignore[misc]
     ) -> Sequence[Any]:
         log = current_log()
         async with self.slots:
-            with self._traced(log, messages):
+            with self._observed(log, messages):
                 log.asked()
                 try:
                     async with asyncio.timeout(self.timeout_s):
@@ -45,19 +49,29 @@ class BoundLM(dspy.LM):  # type: ignore[misc]
                 log.answered(outputs)
         return outputs
 
-    def _traced(self, log: CallLog, messages: Any) -> AbstractContextManager[None]:
-        if log.trace is None:
-            return nullcontext()
-        return tracing(LMCall(_predictor(), self.lm_name, messages), log.trace, self.clock)
+    @contextmanager
+    def _observed(self, log: CallLog, messages: Any) -> Iterator[None]:
+        """Count the call that is made inside, and keep it where a trace is kept."""
+        is_traced = log.trace is not None
+        call = LMCall(_predictor() if is_traced else None, self.lm_name, messages)
+        try:
+            with self.meter.counting(call), asking(call, self.clock):
+                yield
+        finally:
+            if log.trace is not None:
+                log.trace.append(asdict(call))
 
 
 class LanguageModel:
     """An LM of the settings: one engine and one set of slots for all programs that use it."""
 
-    def __init__(self, served: ServedLM, engine: Mapping[str, Any], clock: Clock) -> None:
+    def __init__(
+        self, served: ServedLM, engine: Mapping[str, Any], clock: Clock, meter: LMMeter
+    ) -> None:
         self.served = served
         self.clock = clock
         self.engine = engine
+        self.meter = meter
         self.slots = asyncio.Semaphore(served.max_concurrency)
 
     def bind(self, *parameters: Mapping[str, Any]) -> BoundLM:
@@ -76,8 +90,13 @@ class LanguageModel:
 class LanguageModels:
     """The LMs of the settings, by name."""
 
-    def __init__(self, lms: Sequence[ServedLM], servers: ModelServers, clock: Clock) -> None:
-        self._lms = {lm.name: LanguageModel(lm, _engine(lm, servers, clock), clock) for lm in lms}
+    def __init__(
+        self, lms: Sequence[ServedLM], servers: ModelServers, clock: Clock, metrics: Metrics
+    ) -> None:
+        meter = LMMeter(metrics)
+        self._lms = {
+            lm.name: LanguageModel(lm, _engine(lm, servers, clock), clock, meter) for lm in lms
+        }
 
     def get(self, name: str | None) -> LanguageModel:
         """Give the LM of this name, or the only one; `invalid_request` where there is none such."""

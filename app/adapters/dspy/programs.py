@@ -23,6 +23,7 @@ from app.adapters.json_values import as_json
 from app.policies.clock import Clock
 from app.signatures.definition import SignatureDefinition
 from app.signatures.states import ModuleShape
+from app.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +82,10 @@ class PreparedProgram:
 class DspyPrograms:
     """Prepares programs and runs them on the LMs of the settings."""
 
-    def __init__(self, lms: Sequence[ServedLM], servers: ModelServers, clock: Clock) -> None:
-        self._lms = LanguageModels(lms, servers, clock)
+    def __init__(
+        self, lms: Sequence[ServedLM], servers: ModelServers, clock: Clock, metrics: Metrics
+    ) -> None:
+        self._lms = LanguageModels(lms, servers, clock, metrics)
 
     def check_signature(self, signature: SignatureDefinition) -> None:
         """Raise `unsupported` where DSPy cannot hold the signature."""

@@ -1,0 +1,161 @@
+"""What is counted, under the names of the contract; a set for each process, none at import."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from typing_extensions import override
+
+MOST_PROGRAMS = 200
+"""Names of programs that are told apart; clients give them, and each costs a series."""
+
+OTHER = "other"
+NO_ERROR = "none"
+
+METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+
+EXECUTION_BUCKETS_S = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 600, 3_600)
+REQUEST_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """Counts of one process; each method is one event, and costs some microseconds."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._programs: set[str] = set()
+        self._executions = self._counter(
+            "dspatch_executions_total",
+            "Executions that ended.",
+            ("program", "adapter", "outcome"),
+        )
+        self._execution_s = self._histogram(
+            "dspatch_execution_duration_seconds",
+            "From the first attempt to the last one's end, waits included.",
+            ("program", "outcome"),
+            EXECUTION_BUCKETS_S,
+        )
+        self._attempts = self._counter(
+            "dspatch_attempts_total",
+            f"Calls of adapters within executions; error_type is {NO_ERROR} where one succeeded.",
+            ("adapter", "error_type"),
+        )
+        self._lm_calls = self._counter(
+            "dspatch_lm_calls_total",
+            "Calls of language models; outcome is success or the type of the error.",
+            ("lm", "outcome"),
+        )
+        self._lm_tokens = self._counter(
+            "dspatch_lm_tokens_total",
+            "Tokens as the model servers count them; direction is prompt or completion.",
+            ("lm", "direction"),
+        )
+        self._requests = self._counter(
+            "dspatch_http_requests_total",
+            "Requests that were answered; route is the path's template.",
+            ("route", "method", "status"),
+        )
+        self._request_s = self._histogram(
+            "dspatch_http_request_duration_seconds",
+            "From a request's headers to the end of its answer.",
+            ("route",),
+            REQUEST_BUCKETS_S,
+        )
+
+    def watch(self, pool: Callable[[], Mapping[str, int]], lag_s: Callable[[], float]) -> None:
+        """Read the database's pool and the event loop's lag whenever somebody scrapes."""
+        self.registry.register(_PoolCollector(pool))
+        Gauge(
+            "dspatch_event_loop_lag_seconds",
+            "How late the event loop came to what was due: the worst of the last 15 s.",
+            registry=self.registry,
+        ).set_function(lag_s)
+
+    def execution_ended(
+        self,
+        program: str,
+        adapter: str,
+        outcome: str,
+        duration_s: float,
+        attempts: Iterable[Mapping[str, Any]],
+    ) -> None:
+        """Count an execution and its attempts, as its record tells them."""
+        program = self._known(program)
+        self._executions(program, adapter, outcome).inc()
+        self._execution_s(program, outcome).observe(duration_s)
+        for attempt in attempts:
+            error = attempt["error"]
+            error_type = error["type"] if error else NO_ERROR
+            self._attempts(attempt["adapter"], error_type).inc()
+
+    def lm_called(self, lm: str, outcome: str, prompt: int, completion: int) -> None:
+        """Count a call of an LM, and the tokens that it cost."""
+        self._lm_calls(lm, outcome).inc()
+        self._lm_tokens(lm, "prompt").inc(prompt)
+        self._lm_tokens(lm, "completion").inc(completion)
+
+    def http_answered(self, route: str, method: str, status: int, duration_s: float) -> None:
+        """Count a request."""
+        method = method if method in METHODS else OTHER
+        self._requests(route, method, str(status)).inc()
+        self._request_s(route).observe(duration_s)
+
+    def page(self, accept: str) -> tuple[bytes, str]:
+        """Write all figures and name their media type: OpenMetrics where `accept` asks for it."""
+        encode, media_type = choose_encoder(accept)
+        return encode(_WithoutCreated(self.registry)), media_type
+
+    def _known(self, program: str) -> str:
+        if program in self._programs:
+            return program
+        if len(self._programs) >= MOST_PROGRAMS:
+            return OTHER
+        self._programs.add(program)
+        return program
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Callable[..., Counter]:
+        """Make a counter; what is given finds its child by label values without a lock."""
+        return cache(Counter(name, text, labels, registry=self.registry).labels)
+
+    def _histogram(
+        self, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]
+    ) -> Callable[..., Histogram]:
+        histogram = Histogram(name, text, labels, buckets=buckets, registry=self.registry)
+        return cache(histogram.labels)
+
+
+class _PoolCollector(Collector):
+    """The connections of the database's pool, by state."""
+
+    def __init__(self, pool: Callable[[], Mapping[str, int]]) -> None:
+        self._pool = pool
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "dspatch_pool_connections",
+            "Connections to the database: checked_out, idle, or not opened yet.",
+            labels=("state",),
+        )
+        for state, count in self._pool().items():
+            family.add_metric((state,), count)
+        yield family
+
+
+class _WithoutCreated(Collector):
+    """A registry without the times at which the series were made: the contract has none."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [
+                sample for sample in metric.samples if not sample.name.endswith("_created")
+            ]
+            yield metric
