@@ -15,7 +15,7 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 CLIENTS := .venv-clients
 INSTALLED_CLIENTS := $(CLIENTS)/.installed
 
-.PHONY: help install demo test check static coverage format bench-record bench-validation openapi settings migration lock clients fuzz ci clean
+.PHONY: help install demo test scenarios check static coverage format bench-record bench-validation openapi settings migration lock clients fuzz ci clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ test: $(INSTALLED_DEV) ## all tests, on the real PostgreSQL and the real model
 
 bench-validation: $(INSTALLED) ## validation of inputs beside a hand-written pydantic model
 	@$(BIN)/python -m bench.validation
+
+scenarios: $(INSTALLED_DEV) ## the long scenarios on real processes: docs/howto/scenarios.md
+	@$(BIN)/pytest -n 0 -m long -rA tests/scenarios
 
 check: static coverage ## everything of `make static`, and that the tests run every branch
 

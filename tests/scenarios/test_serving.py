@@ -1,79 +1,14 @@
-"""The life of a serving process: its start, its refusals, its end."""
+"""The life of a serving process: its start, its refusals, its clients."""
 
 import asyncio
-import signal
 import socket
 from pathlib import Path
-from uuid import UUID
 
 import httpx
 import pytest
 
-from app.database import Database
 from app.local.postgres import LocalPostgres
-from tests.support.server import run_dspatch, serving
-
-MOCK = {"module": "predict", "adapter": "mock"}
-
-
-@pytest.fixture
-def environment(database_url: str, database: Database) -> dict[str, str]:  # noqa: ARG001 - emptied after us
-    """Variables of a server on this worker's database, without keys."""
-    return {"DSPATCH_DATABASE__URL": database_url, "DSPATCH_AUTH__MODE": "none"}
-
-
-async def _slow_program(client: httpx.AsyncClient, latency_ms: int) -> str:
-    signature = await client.post("/v1/signatures", json={"name": "a", "notation": "a -> b"})
-    program = await client.post(
-        "/v1/programs",
-        json={
-            "name": "slow",
-            "signature_id": signature.json()["signature_id"],
-            "config": {"mock": {"latency_ms": latency_ms}},
-            **MOCK,
-        },
-    )
-    return f"/v1/programs/{program.json()['program_id']}/executions"
-
-
-async def _running(client: httpx.AsyncClient) -> str:
-    """Wait until an execution runs and give its id."""
-    while True:
-        found = (await client.get("/v1/executions", params={"status": "running"})).json()["items"]
-        if found:
-            return str(found[0]["execution_id"])
-
-
-async def test_sigterm_lets_running_executions_finish(environment: dict[str, str]) -> None:
-    """What runs when SIGTERM comes is answered, and the server exits with 0."""
-    async with (
-        serving(environment=environment) as server,
-        httpx.AsyncClient(base_url=server.base_url, timeout=30) as client,
-    ):
-        path = await _slow_program(client, 1_500)
-        answering = asyncio.create_task(client.post(path, json={"inputs": {"a": "x"}}))
-        await _running(client)
-        assert await server.stop(signal.SIGTERM) == 0
-        assert (await answering).json()["status"] == "completed"
-
-
-async def test_past_the_grace_what_runs_is_cancelled_and_recorded(
-    environment: dict[str, str], database: Database
-) -> None:
-    """An execution longer than the grace ends `cancelled` in its record, never `running`."""
-    grace = {"DSPATCH_SERVER__GRACE_MS": "1000"}
-    async with (
-        serving(environment=environment | grace) as server,
-        httpx.AsyncClient(base_url=server.base_url, timeout=30) as client,
-    ):
-        path = await _slow_program(client, 60_000)
-        answering = asyncio.create_task(client.post(path, json={"inputs": {"a": "x"}}))
-        execution_id = await _running(client)
-        assert await server.stop(signal.SIGTERM) == 0
-        assert (await answering).is_error
-    async with database.transaction() as tx:
-        record = await tx.executions.get(UUID(execution_id))
-    assert (record.status, record.outcome) == ("cancelled", "cancelled")
+from tests.support.server import run_dspatch, serving, slow_program, until_running
 
 
 async def test_a_client_that_goes_away_cancels_its_execution(
@@ -84,10 +19,10 @@ async def test_a_client_that_goes_away_cancels_its_execution(
         serving(environment=environment) as server,
         httpx.AsyncClient(base_url=server.base_url, timeout=30) as client,
     ):
-        path = await _slow_program(client, 60_000)
+        path = await slow_program(client, 60_000)
         async with httpx.AsyncClient(base_url=server.base_url, timeout=30) as leaving:
             answering = asyncio.create_task(leaving.post(path, json={"inputs": {"a": "x"}}))
-            execution_id = await _running(client)
+            execution_id = await until_running(client)
             answering.cancel()
         record: dict[str, str] = {"status": "running"}
         while record["status"] == "running":

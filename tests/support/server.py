@@ -8,6 +8,9 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
 
 WITH_KEYS = {"DSPATCH_AUTH__MODE": "keys"}
 """A local server asks for keys where it is told to."""
@@ -39,6 +42,14 @@ class ServerProcess:
         assert self.process.stderr is not None
         async for line in self.process.stderr:
             self.output += line.decode()
+
+    async def stop_reading(self) -> None:
+        """Close the reading end of its standard error, as a log collector that died does."""
+        assert self._reading is not None
+        self._reading.cancel()
+        self._reading = None
+        transport: Any = self.process._transport  # type: ignore[attr-defined]
+        transport.get_pipe_transport(2).close()
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and give the exit code."""
@@ -88,7 +99,8 @@ async def a_local_key(data_dir: str) -> str:
 async def serving(
     *arguments: str, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[ServerProcess]:
-    """Serve on a free port until the block ends."""
+    """Serve on a free port until the block ends; no proxy has to hear of its end first."""
+    environment = {"DSPATCH_SERVER__DRAIN_DELAY_MS": "0", **(environment or {})}
     server = ServerProcess(
         await start_dspatch("serve", "--port", "0", *arguments, environment=environment)
     )
@@ -97,3 +109,25 @@ async def serving(
         yield server
     finally:
         await server.stop()
+
+
+async def slow_program(client: httpx.AsyncClient, latency_ms: int) -> str:
+    """Register a program on the mock that takes so long, and give the path of its executions."""
+    signature = await client.post("/v1/signatures", json={"name": "a", "notation": "a -> b"})
+    body = {
+        "name": "slow",
+        "signature_id": signature.json()["signature_id"],
+        "module": "predict",
+        "adapter": "mock",
+        "config": {"mock": {"latency_ms": latency_ms}},
+    }
+    program = await client.post("/v1/programs", json=body)
+    return f"/v1/programs/{program.json()['program_id']}/executions"
+
+
+async def until_running(client: httpx.AsyncClient) -> str:
+    """Wait until an execution runs and give its id."""
+    while True:
+        found = (await client.get("/v1/executions", params={"status": "running"})).json()["items"]
+        if found:
+            return str(found[0]["execution_id"])
