@@ -92,7 +92,7 @@ async def open_runtime(
     Raises SettingsError, SchemaError and DatabaseUnavailableError.
     """
     clock, random = clock or SystemClock(), random or Random()  # noqa: S311 - jitter, not secrets
-    metrics, lag = Metrics(), LoopLag(clock)
+    metrics = Metrics()
     async with AsyncExitStack() as stack:
         adapters = AdapterRegistry.from_settings(
             settings.adapters, settings.lms, environment, clock, metrics
@@ -102,8 +102,7 @@ async def open_runtime(
         background = Background(clock, random)
         stack.push_async_callback(background.close)
         _start_tasks(background, database, adapters, clock)
-        metrics.watch(database.pool_counts, lambda: lag.worst_s)
-        background.start("measure the event loop's lag", lag.measure)
+        _watch(metrics, database, background, clock)
         clock_offset_s = await database.clock_offset_s(clock)
         ids, shield = Ids(clock, clock_offset_s), Shield()
         recorder = _open_recorder(stack, database, shield, clock)
@@ -175,6 +174,19 @@ def _open_keyring(
     stack.push_async_callback(keyring.close)
     background.start("write uses of keys", every(USES_EVERY_S, keyring.write_uses, clock))
     return keyring
+
+
+def _record_rules(settings: Settings) -> RecordRules:
+    return RecordRules(
+        patience_s=settings.database.pool_timeout_ms / 1_000,
+        keeps_traces=settings.telemetry.content,
+    )
+
+
+def _watch(metrics: Metrics, database: Database, background: Background, clock: Clock) -> None:
+    lag = LoopLag(clock)
+    metrics.watch(database.pool_counts, lambda: lag.worst_s)
+    background.start("measure the event loop's lag", lag.measure)
 
 
 def _start_tasks(

@@ -25,7 +25,7 @@ from tests.support.wait import wait_until
 INPUTS = {"inputs": {"a": "x"}}
 LONG = {"DSPATCH_SERVER__DRAIN_DELAY_MS": "60000", "DSPATCH_SERVER__GRACE_MS": "60000"}
 RESTARTS = 20
-CLIENTS = 8
+CLIENTS = 4
 
 
 def _client(server: ServerProcess) -> httpx.AsyncClient:
@@ -161,6 +161,7 @@ async def test_a_log_that_cannot_be_written_fails_no_request(environment: dict[s
     assert await server.stop() == 0
 
 
+@pytest.mark.long  # as long as other tests take the processors, this would measure them
 async def test_a_server_is_ready_within_five_seconds(environment: dict[str, str]) -> None:
     """From the start of the process to the first 200 of /readyz."""
     began = monotonic()

@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
@@ -120,3 +123,13 @@ def test_openmetrics_is_written_where_it_is_asked_for() -> None:
     page, media_type = metrics.page("*/*")
     assert media_type == "text/plain; version=0.0.4; charset=utf-8"
     assert b"# EOF" not in page
+
+
+def test_the_page_of_metrics_tells_each_of_them() -> None:
+    """docs/howto/metrics-and-logs.md has a line for every family, with its labels."""
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "metrics-and-logs.md").read_text()
+    rows = re.findall(r"^\| `(dspatch_\w+)` \| ([^|]*) \|", page, re.MULTILINE)
+    told = {
+        name.removesuffix("_total"): set(re.findall(r"`(\w+)`", labels)) for name, labels in rows
+    }
+    assert told == LABELS
