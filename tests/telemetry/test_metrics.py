@@ -128,7 +128,7 @@ def test_openmetrics_is_written_where_it_is_asked_for() -> None:
 def test_the_page_of_metrics_tells_each_of_them() -> None:
     """docs/howto/metrics-and-logs.md has a line for every family, with its labels."""
     page = (Path(__file__).parents[2] / "docs" / "howto" / "metrics-and-logs.md").read_text()
-    rows = re.findall(r"^\| `(dspatch_\w+)` \| ([^|]*) \|", page, re.MULTILINE)
+    rows = re.findall(r"^\| `(dspatch_\w+)` \|([^|]*)\|", page, re.MULTILINE)
     told = {
         name.removesuffix("_total"): set(re.findall(r"`(\w+)`", labels)) for name, labels in rows
     }
