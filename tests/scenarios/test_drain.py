@@ -24,6 +24,8 @@ from tests.support.wait import wait_until
 
 INPUTS = {"inputs": {"a": "x"}}
 LONG = {"DSPATCH_SERVER__DRAIN_DELAY_MS": "60000", "DSPATCH_SERVER__GRACE_MS": "60000"}
+NOT_AWAITED_S = 30.0
+"""An end within half a `LONG` wait did not wait; how busy the machine is takes seconds, too."""
 RESTARTS = 20
 CLIENTS = 4
 
@@ -47,16 +49,19 @@ async def _until_unready(client: httpx.AsyncClient) -> httpx.Response:
 async def test_a_draining_server_says_so_first_and_goes_on_for_the_delay(
     environment: dict[str, str],
 ) -> None:
-    """/readyz is 503, new connections and requests are still taken, then the socket closes."""
-    delay = {"DSPATCH_SERVER__DRAIN_DELAY_MS": "2000"}
+    """/readyz is 503, new connections and requests are still taken, then the socket closes.
+
+    That requests are taken after the first 503 is what a proxy lives on, however long a busy
+    machine takes to hand over the signal.
+    """
+    delay = {"DSPATCH_SERVER__DRAIN_DELAY_MS": "3000"}
     async with serving(environment=environment | delay) as server, _client(server) as client:
-        path = await slow_program(client, 3_000)
+        path = await slow_program(client, 4_000)
         answering = asyncio.create_task(client.post(path, json=INPUTS))
         await until_running(client)
         began = monotonic()
         server.process.send_signal(signal.SIGTERM)
         unready = await _until_unready(client)
-        assert monotonic() - began < 0.5
         assert unready.json()["checks"] == {"server": "draining"}
         async with _client(server) as newcomer:
             taken = await newcomer.get("/v1/programs")
@@ -66,7 +71,7 @@ async def test_a_draining_server_says_so_first_and_goes_on_for_the_delay(
         answer = await answering
         assert (answer.status_code, answer.json()["status"]) == (200, "completed")
         assert await server.stop() == 0
-        assert monotonic() - began >= 2
+        assert monotonic() - began >= 3
         with pytest.raises(httpx.ConnectError):
             await client.get("/livez")
 
@@ -114,7 +119,7 @@ async def test_a_second_signal_hurries(
         await _until_unready(client)
         began = monotonic()
         assert await server.stop(second) == 0
-        assert monotonic() - began < 5
+        assert monotonic() - began < NOT_AWAITED_S
         assert (await answering).status_code == 503
     assert (await _record(database, execution_id)).status == "cancelled"
 
@@ -127,14 +132,14 @@ async def test_ctrl_c_skips_the_delay_but_not_the_grace(environment: dict[str, s
         await until_running(client)
         began = monotonic()
         assert await server.stop(signal.SIGINT) == 0
-        assert monotonic() - began < 10
+        assert monotonic() - began < NOT_AWAITED_S
         assert (await answering).json()["status"] == "completed"
 
 
 async def test_idle_connections_do_not_hold_the_end(environment: dict[str, str]) -> None:
     """Neither those that had an answer, nor those that never said a word, nor half a request."""
-    grace = {"DSPATCH_SERVER__GRACE_MS": "60000"}
-    async with serving(environment=environment | grace) as server, _client(server) as client:
+    long = LONG | {"DSPATCH_SERVER__DRAIN_DELAY_MS": "0"}
+    async with serving(environment=environment | long) as server, _client(server) as client:
         await client.get("/livez")
         host, _, port = server.base_url.removeprefix("http://").rpartition(":")
         silent = [await asyncio.open_connection(host, int(port)) for _ in range(2)]
@@ -142,7 +147,7 @@ async def test_idle_connections_do_not_hold_the_end(environment: dict[str, str])
         await client.get("/livez")
         began = monotonic()
         assert await server.stop() == 0
-        assert monotonic() - began < 5
+        assert monotonic() - began < NOT_AWAITED_S
         for _, writer in silent:
             writer.close()
 
@@ -168,6 +173,21 @@ async def test_a_server_is_ready_within_five_seconds(environment: dict[str, str]
     async with serving(environment=environment) as server, _client(server) as client:
         assert (await client.get("/readyz")).status_code == 200
         assert monotonic() - began < 5
+
+
+@pytest.mark.long  # as above
+async def test_a_second_signal_ends_the_process_within_two_seconds(
+    environment: dict[str, str],
+) -> None:
+    """From the signal to the exit, once DSPy has been imported: its modules have to be freed."""
+    async with serving(environment=environment | LONG) as server, _client(server) as client:
+        while (await client.get("/startupz")).status_code != httpx.codes.OK:
+            pass
+        server.process.send_signal(signal.SIGTERM)
+        await _until_unready(client)
+        began = monotonic()
+        assert await server.stop() == 0
+        assert monotonic() - began < 2
 
 
 class _Load:
