@@ -44,7 +44,9 @@ PARTITIONS_EVERY_S = 3_600.0
 FOLD_COUNTS_EVERY_S = 5.0
 DROP_KEYS_EVERY_S = 900.0
 USES_EVERY_S = 30.0
-RECORDER_GRACE_S = 5.0
+RUNS_GRACE_S = 2.0
+"""How long a closing process waits for the records of what it cancels to end."""
+RECORDER_GRACE_S = 3.0
 """How long a closing process goes on writing records while the database is away."""
 
 WARM_UP = "warm up the adapters"
@@ -108,7 +110,7 @@ async def open_runtime(
         recorder = _open_recorder(stack, database, shield, clock)
         rules = _record_rules(settings)
         records = ExecutionRecords(database, recorder, ids, shield, metrics, rules)
-        stack.push_async_callback(records.close)
+        stack.push_async_callback(records.close, RUNS_GRACE_S)
         catalogue = ProgramCatalogue()
         preparation, states = ProgramPreparation(adapters), ProgramStates(adapters)
         initialize_program = ProgramInitialization(database, catalogue, preparation, shield)
@@ -155,16 +157,9 @@ def _open_recorder(
     stack: AsyncExitStack, database: Database, shield: Shield, clock: Clock
 ) -> Recorder:
     recorder = Recorder(database.open_connection, database.make_partitions, clock)
+    stack.push_async_callback(shield.drained)  # after the recorder, whose end frees what waits
     stack.push_async_callback(recorder.close, RECORDER_GRACE_S)
-    stack.push_async_callback(shield.drained)
     return recorder
-
-
-def _record_rules(settings: Settings) -> RecordRules:
-    return RecordRules(
-        patience_s=settings.database.pool_timeout_ms / 1_000,
-        keeps_traces=settings.telemetry.content,
-    )
 
 
 def _open_keyring(

@@ -117,7 +117,10 @@ class Serving:
     drain_delay_s: float
 
     async def until_signal(self) -> None:
-        """Serve until SIGTERM, then drain; SIGINT skips the delay, a second signal the grace."""
+        """Serve until SIGTERM, then drain; SIGINT skips the delay, a second signal the grace.
+
+        Further signals are heard until the event loop is closed: none cuts the last records off.
+        """
         loop = asyncio.get_running_loop()
         for number, stage in _FIRST_STAGES.items():
             loop.add_signal_handler(number, self._on_signal, stage)
@@ -126,8 +129,6 @@ class Serving:
             await self.ended
         finally:
             draining.cancel()
-            for number in _FIRST_STAGES:
-                loop.remove_signal_handler(number)
 
     def _on_signal(self, stage: Stage) -> None:
         stage = Stage.HURRYING if self.drain.has_begun else stage

@@ -9,9 +9,12 @@ from uuid import UUID
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from app.database import Database
+from app.local.postgres import LocalPostgres
 from app.models import Execution
+from app.settings import DatabaseSettings
 from tests.support.ready_proxy import ReadyProxy
 from tests.support.server import (
     ServerProcess,
@@ -104,6 +107,29 @@ async def test_past_the_grace_what_runs_is_cancelled_and_recorded(
     record = await _record(database, execution_id)
     assert (record.status, record.outcome) == ("cancelled", "cancelled")
     assert "Traceback" not in server.output
+
+
+async def test_a_database_that_is_away_does_not_hold_the_end(own_postgres: LocalPostgres) -> None:
+    """Records that cannot be written are lost after some seconds, not at their deadlines.
+
+    They are tried until then, whatever further signal comes.
+    """
+    url = own_postgres.url("postgres")
+    await Database.migrate(DatabaseSettings(url=SecretStr(url)))
+    environment = {"DSPATCH_DATABASE__URL": url, "DSPATCH_AUTH__MODE": "none"}
+    grace = {"DSPATCH_SERVER__GRACE_MS": "300"}
+    async with serving(environment=environment | grace) as server, _client(server) as client:
+        path = await slow_program(client, 60_000)
+        answering = asyncio.create_task(client.post(path, json=INPUTS, timeout=60))
+        execution_id = await until_running(client)
+        await own_postgres.stop()
+        began = monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        await wait_until(lambda: "Finished server process" in server.output, NOT_AWAITED_S)
+        assert await server.stop() == 0
+        assert monotonic() - began < NOT_AWAITED_S
+        await asyncio.gather(answering, return_exceptions=True)
+    assert f"execution {execution_id} is not written" in server.output
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])

@@ -74,15 +74,17 @@ class ExecutionRecords:
         finally:
             self._runs.discard(task)
 
-    async def close(self) -> None:
+    async def close(self, within_s: float) -> None:
         """Cancel the runs that are under way, and return when their records have ended.
 
-        A server that stops cancels its requests, but does not await them.
+        Ends that the database does not take within `within_s` are left to the recorder's own
+        end; without a limit, each would be waited for until its deadline.
         """
         runs = {task for task in self._runs if task is not None}
         for task in runs:
             task.cancel()
-        await asyncio.gather(*runs, return_exceptions=True)
+        if runs:
+            await asyncio.wait(runs, timeout=within_s)
 
     def new_trace(self) -> list[Mapping[str, Any]] | None:
         """Give a list for the LM calls of a run; None where they are not to be kept."""

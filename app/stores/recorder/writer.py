@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 
 import asyncpg
 
@@ -53,7 +54,10 @@ class Writer:
         """Have a row written; its `written` says when it is."""
         self._waiting.append(write)
         if self._working is None:
-            self._working = asyncio.create_task(self._work(), name="write records")
+            # In no request's context: the rows of many go together.
+            self._working = asyncio.create_task(
+                self._work(), name="write records", context=Context()
+            )
 
     async def close(self, grace_s: float) -> None:
         """Write what waits, for so long; the rest is lost, and logged."""

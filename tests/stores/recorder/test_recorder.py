@@ -13,6 +13,7 @@ from app.errors import DatabaseUnavailableError, ExecutionNotFoundError
 from app.models.states import ExecutionStatus
 from app.stores.recorder import MOST_WAITING
 from app.stores.recorder.writer import MOST_CHARACTERS, MOST_ROWS
+from app.telemetry import current_request_id
 from tests.stores.recorder.conftest import LEFT, PATIENCE_S, Recording, a_row, failures_of
 from tests.stores.rows import IDS, an_ending
 from tests.support.factories import a_recorder
@@ -288,6 +289,18 @@ async def test_close_gives_up_in_time(
     lost = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
     assert f"execution {execution_id} is not written: the database is away" in lost
     assert (await recording.record(execution_id)).status == "running"
+
+
+async def test_rows_of_many_requests_are_written_in_the_name_of_none(database: Database) -> None:
+    """What the writer logs does not name the request that happened to wake it."""
+    named: list[str | None] = []
+    recorder = a_recorder(database, ended=lambda _: named.append(current_request_id.get()))
+    current_request_id.set("request-1")
+    row = a_row()
+    await recorder.begin(row, LEFT, PATIENCE_S)
+    await recorder.finish(row["id"], an_ending(), PATIENCE_S)
+    await wait_until(lambda: bool(named))
+    assert named == [None]
 
 
 async def test_an_observer_that_fails_disturbs_no_record(database: Database) -> None:
