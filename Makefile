@@ -41,11 +41,11 @@ demo: $(INSTALLED) ## a real model answers through Dspatch, from nothing, in one
 test: $(INSTALLED_DEV) ## all tests, on the real PostgreSQL and the real model
 	@$(BIN)/pytest
 
-bench-validation: $(INSTALLED) ## validation of inputs beside a hand-written pydantic model
-	@$(BIN)/python -m bench.validation
-
 scenarios: $(INSTALLED_DEV) ## the long scenarios on real processes: docs/howto/scenarios.md
 	@$(BIN)/pytest -n 0 -m long -rA tests/scenarios
+
+bench-validation: $(INSTALLED) ## validation of inputs beside a hand-written pydantic model
+	@$(BIN)/python -m bench.validation
 
 check: static coverage ## everything of `make static`, and that the tests run every branch
 
