@@ -290,6 +290,7 @@ async def _lost_in_restarts(
     }
 
 
+@pytest.mark.timeout(180)  # four starts, which a busy machine stretches
 async def test_a_rolling_restart_loses_no_request(
     environment: dict[str, str], database: Database
 ) -> None:
