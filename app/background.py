@@ -3,8 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from random import Random
 
+from app.errors import DatabaseUnavailableError
 from app.policies.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -60,5 +62,20 @@ def every(seconds: float, work: Work, clock: Clock) -> Work:
         while True:
             await clock.sleep(seconds)
             await work()
+
+    return repeat
+
+
+def repeatedly(seconds: float, work: Work, clock: Clock, random: Random) -> Work:
+    """Make work that is done about every `seconds`, also while the database is away.
+
+    A quarter more or less is left to chance, so that processes do not work in step.
+    """
+
+    async def repeat() -> None:
+        while True:
+            await clock.sleep(seconds * random.uniform(0.75, 1.25))
+            with suppress(DatabaseUnavailableError):  # the database's module has logged it
+                await work()
 
     return repeat

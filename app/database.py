@@ -1,10 +1,10 @@
 """The database: its connections, the unit of work, the schema's revision."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -35,8 +35,10 @@ from app.stores.availability import RETRY_AFTER_S, says_away
 from app.stores.documents import dump_document, load_document
 from app.stores.executions import ExecutionStore
 from app.stores.idempotency_keys import IdempotencyKeyStore
+from app.stores.notices import NoticeLink
 from app.stores.partitions import PartitionStore
-from app.stores.programs import ProgramStore
+from app.stores.processes import ProcessStore
+from app.stores.programs import CHANGED, ProgramStore
 from app.stores.recorder.writer import Connect
 from app.stores.signatures import SignatureStore
 from app.stores.statistics import StatisticsStore
@@ -45,6 +47,8 @@ from app.telemetry import spending
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+Changed = Callable[[Collection[UUID]], None]
 
 _ROOT = Path(__file__).parent.parent
 
@@ -105,22 +109,35 @@ class Transaction:
         return IdempotencyKeyStore(self._session)
 
     @cached_property
+    def processes(self) -> ProcessStore:
+        """The rows of `processes`."""
+        return ProcessStore(self._session)
+
+    @cached_property
     def partitions(self) -> PartitionStore:
         """The partitions of `executions`."""
         return PartitionStore(self._session)
 
 
-class Database:
-    """A pool of connections to one database."""
+def _nobody(_program_ids: Collection[UUID]) -> None:
+    """Hear of changed programs, and tell nobody."""
 
-    def __init__(self, engine: AsyncEngine, connect: Connect) -> None:
+
+class Database:
+    """A pool of connections to one database.
+
+    `changed` is told, after the commit, of the programs that a transaction changed.
+    """
+
+    def __init__(self, engine: AsyncEngine, connect: Connect, changed: Changed) -> None:
         self._engine = engine
         self._connect = connect
+        self._changed = changed
         self._beside: list[asyncpg.Connection[Any]] = []
         self._begin = async_sessionmaker(engine, expire_on_commit=False).begin
 
     @classmethod
-    def connect(cls, settings: DatabaseSettings) -> "Database":
+    def connect(cls, settings: DatabaseSettings, changed: Changed = _nobody) -> "Database":
         """Make the pool; the first connection is opened when it is asked for."""
         if not settings.url:
             raise SettingsError("database.url: needed, unless --local brings a database of its own")
@@ -139,7 +156,7 @@ class Database:
             json_serializer=dump_document,
             json_deserializer=load_document,
         )
-        return cls(engine, connect)
+        return cls(engine, connect, changed)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -151,6 +168,8 @@ class Database:
         with spending("database"), _translated():
             async with self._begin() as session:
                 yield Transaction(session)
+        if changed := session.info.get(CHANGED):
+            self._changed(changed)
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[Transaction]:
@@ -172,6 +191,10 @@ class Database:
         connection = await self._connect()
         self._beside = [one for one in self._beside if not one.is_closed()] + [connection]
         return connection
+
+    async def open_notices(self) -> NoticeLink:
+        """Open a connection beside the pool for notices; raises what the driver raises."""
+        return NoticeLink(await self.open_connection())
 
     async def make_partitions(self, ids: Sequence[UUID]) -> Sequence[str]:
         """Make the partitions in which these ids lie; name those that were new."""
@@ -253,7 +276,9 @@ async def _open_connection(dsn: str, settings: DatabaseSettings) -> "asyncpg.Con
         raise SettingsError("database.url: not an address of PostgreSQL") from None
 
 
+@cache
 def _head_revision() -> str | None:
+    """Read the folder of migrations, which does not change while a process lives."""
     return ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 

@@ -25,10 +25,9 @@ from app.api.openapi import install_openapi
 from app.api.problems import install_problem_handlers
 from app.api.request_id import RequestIdMiddleware
 from app.api.responses import JSONResponse
-from app.runtime import Runtime, open_runtime
+from app.runtime import VERSION, Runtime, open_runtime
 from app.settings import Settings
 
-VERSION = "0.1.0"
 ROUTERS = (
     signatures.router,
     programs.router,

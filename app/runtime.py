@@ -1,11 +1,14 @@
 """The composition root: the graph of objects, built once, in order, and closed in reverse."""
 
 import os
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
+from app.actions.execution_cancellation import ExecutionCancellation
 from app.actions.execution_replaying import ExecutionReplaying
 from app.actions.execution_waiting import ExecutionEnds, ExecutionWaiting
 from app.actions.idempotency import Idempotency
@@ -15,6 +18,7 @@ from app.actions.program_catalogue import ProgramCatalogue
 from app.actions.program_change import ProgramChange
 from app.actions.program_execution import ProgramExecution
 from app.actions.program_execution.records import ExecutionRecords, RecordRules
+from app.actions.program_execution.runs import EndedElsewhere, Runs
 from app.actions.program_initialization import ProgramInitialization
 from app.actions.program_preparation import ProgramPreparation
 from app.actions.program_registration import ProgramRegistration
@@ -23,22 +27,28 @@ from app.actions.program_restoration import ProgramRestoration
 from app.actions.program_state_reading import ProgramStateReading
 from app.actions.program_state_upload import ProgramStateUpload
 from app.actions.program_states import ProgramStates
+from app.actions.readiness import Readiness
 from app.actions.signature_check import SignatureCheck
 from app.actions.signature_registration import SignatureRegistration
 from app.actions.signature_transition import SignatureTransition
 from app.adapters.registry import AdapterRegistry
-from app.background import Background, every
+from app.background import Background, every, repeatedly
+from app.checkpoints import Reached, crash_at
 from app.database import Database
 from app.models.ids import Ids
 from app.policies.clock import Clock, SystemClock
 from app.policies.drain import Drain
 from app.policies.loop_lag import LoopLag
 from app.policies.shield import Shield
-from app.settings import Settings
+from app.processes.channel import ControlChannel, Kind
+from app.processes.heartbeat import Heartbeat
+from app.processes.sweep import Sweep
+from app.settings import DatabaseSettings, Settings
 from app.stores.idempotency_keys import SLICE
 from app.stores.recorder import Recorder
 from app.telemetry.metrics import Metrics
 
+VERSION = "0.1.0"
 WEEKS_AHEAD = 4
 PARTITIONS_EVERY_S = 3_600.0
 FOLD_COUNTS_EVERY_S = 5.0
@@ -48,6 +58,11 @@ RUNS_GRACE_S = 2.0
 """How long a closing process waits for the records of what it cancels to end."""
 RECORDER_GRACE_S = 3.0
 """How long a closing process goes on writing records while the database is away."""
+
+RESERVED = 3
+"""Connections for what works where the pool is exhausted: keys, cancel, readiness, the sweep."""
+
+ENDED_ELSEWHERE_EVERY_S = 1.0
 
 WARM_UP = "warm up the adapters"
 
@@ -75,10 +90,12 @@ class Runtime:
     read_state: ProgramStateReading
     upload_state: ProgramStateUpload
     execute_program: ProgramExecution
+    cancel_execution: ExecutionCancellation
     wait_for_execution: ExecutionWaiting
     idempotency: Idempotency
     replay_program: ProgramReplaying
     replay_execution: ExecutionReplaying
+    is_ready: Readiness
 
 
 @asynccontextmanager
@@ -96,35 +113,27 @@ async def open_runtime(
     clock, random = clock or SystemClock(), random or Random()  # noqa: S311 - jitter, not secrets
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        adapters = AdapterRegistry.from_settings(
-            settings.adapters, settings.lms, environment, clock, metrics
-        )
-        stack.push_async_callback(adapters.cleanup)
-        database = await _open_database(stack, settings)
-        background = Background(clock, random)
-        stack.push_async_callback(background.close)
-        _start_tasks(background, database, adapters, clock)
-        _watch(metrics, database, background, clock)
-        clock_offset_s = await database.clock_offset_s(clock)
-        ids, shield = Ids(clock, clock_offset_s), Shield()
-        recorder = _open_recorder(stack, database, shield, clock)
-        rules = _record_rules(settings)
-        records = ExecutionRecords(database, recorder, ids, shield, metrics, rules)
-        stack.push_async_callback(records.close, RUNS_GRACE_S)
-        catalogue = ProgramCatalogue()
+        base = await _open_base(stack, settings, environment, clock, random, metrics)
+        database, adapters, ids = base.database, base.adapters, base.ids
+        catalogue, ends = ProgramCatalogue(database, clock), ExecutionEnds(clock)
+        shield = Shield()
+        runs = await _enter(stack, base, settings)
+        records = await _open_records(stack, base, settings, shield)
+        stack.push_async_callback(runs.close, RUNS_GRACE_S)
+        _subscribe(base.channel, catalogue, ends, runs)
         preparation, states = ProgramPreparation(adapters), ProgramStates(adapters)
         initialize_program = ProgramInitialization(database, catalogue, preparation, shield)
         change_program = ProgramChange(database, catalogue, adapters, preparation)
-        wait_for_execution = ExecutionWaiting(database, ExecutionEnds(clock), clock)
+        wait_for_execution = ExecutionWaiting(database, ends, clock)
         yield Runtime(
             settings=settings,
             database=database,
             adapters=adapters,
-            background=background,
+            background=base.background,
             drain=Drain(),
             metrics=metrics,
-            clock_offset_s=clock_offset_s,
-            keyring=_open_keyring(stack, database, background, clock),
+            clock_offset_s=base.clock_offset_s,
+            keyring=_open_keyring(stack, base),
             register_signature=SignatureRegistration(database, ids),
             move_signature=SignatureTransition(database),
             check_values=SignatureCheck(database),
@@ -137,56 +146,127 @@ async def open_runtime(
             archive_program=ProgramArchiving(database, adapters),
             read_state=ProgramStateReading(database, catalogue, states),
             upload_state=ProgramStateUpload(database, catalogue, states, change_program),
-            execute_program=ProgramExecution(database, catalogue, adapters, records, clock, random),
+            execute_program=ProgramExecution(catalogue, adapters, records, runs, clock, random),
+            cancel_execution=ExecutionCancellation(base.reserved, base.channel, base.reached),
             wait_for_execution=wait_for_execution,
             idempotency=Idempotency(database),
             replay_program=ProgramReplaying(database, clock),
             replay_execution=ExecutionReplaying(database, wait_for_execution),
+            is_ready=Readiness(base.reserved, clock),
         )
 
 
-async def _open_database(stack: AsyncExitStack, settings: Settings) -> Database:
-    database = Database.connect(settings.database)
+@dataclass(frozen=True)
+class _Base:
+    """What everything else stands on."""
+
+    database: Database
+    reserved: Database
+    adapters: AdapterRegistry
+    background: Background
+    channel: ControlChannel
+    clock_offset_s: float
+    ids: Ids
+    reached: Reached
+    clock: Clock
+    random: Random
+    metrics: Metrics
+
+
+async def _open_base(
+    stack: AsyncExitStack,
+    settings: Settings,
+    environment: Mapping[str, str],
+    clock: Clock,
+    random: Random,
+    metrics: Metrics,
+) -> _Base:
+    adapters = AdapterRegistry.from_settings(
+        settings.adapters, settings.lms, environment, clock, metrics
+    )
+    stack.push_async_callback(adapters.cleanup)
+    channel = ControlChannel(clock, random)
+    database = Database.connect(settings.database, partial(channel.tell, Kind.PROGRAMS))
     stack.push_async_callback(database.close)
     await database.require_head()
     await _make_partitions(database)
-    return database
-
-
-def _open_recorder(
-    stack: AsyncExitStack, database: Database, shield: Shield, clock: Clock
-) -> Recorder:
-    recorder = Recorder(database.open_connection, database.make_partitions, clock)
-    stack.push_async_callback(shield.drained)  # after the recorder, whose end frees what waits
-    stack.push_async_callback(recorder.close, RECORDER_GRACE_S)
-    return recorder
-
-
-def _open_keyring(
-    stack: AsyncExitStack, database: Database, background: Background, clock: Clock
-) -> Keyring:
-    keyring = Keyring(database, clock)
-    stack.push_async_callback(keyring.close)
-    background.start("write uses of keys", every(USES_EVERY_S, keyring.write_uses, clock))
-    return keyring
-
-
-def _record_rules(settings: Settings) -> RecordRules:
-    return RecordRules(
-        patience_s=settings.database.pool_timeout_ms / 1_000,
-        keeps_traces=settings.telemetry.content,
+    reserved = Database.connect(_narrowed(settings.database, RESERVED))
+    stack.push_async_callback(reserved.close)
+    background = Background(clock, random)
+    stack.push_async_callback(background.close)
+    clock_offset_s = await database.clock_offset_s(clock)
+    return _Base(
+        database=database,
+        reserved=reserved,
+        adapters=adapters,
+        background=background,
+        channel=channel,
+        clock_offset_s=clock_offset_s,
+        ids=Ids(clock, clock_offset_s),
+        reached=crash_at(settings.crash_at),
+        clock=clock,
+        random=random,
+        metrics=metrics,
     )
 
 
-def _watch(metrics: Metrics, database: Database, background: Background, clock: Clock) -> None:
-    lag = LoopLag(clock)
-    metrics.watch(database.pool_counts, lambda: lag.worst_s)
-    background.start("measure the event loop's lag", lag.measure)
+async def _enter(stack: AsyncExitStack, base: _Base, settings: Settings) -> Runs:
+    """Enter this process among the others, and do its part for them."""
+    own_connection = partial(Database.connect, _narrowed(settings.database, 1))
+    about = {"kind": "serve", "host": socket.gethostname(), "pid": os.getpid(), "version": VERSION}
+    heartbeat = Heartbeat(own_connection, about, base.ids, settings.processes, base.clock)
+    runs = Runs(heartbeat.owner_id, base.reached)
+    await heartbeat.open(base.reserved, runs.give_up)
+    stack.push_async_callback(heartbeat.close)
+    _start_tasks(base)
+    sweep = Sweep(base.reserved, heartbeat, base.channel, settings.processes, base.reached)
+    look = EndedElsewhere(base.reserved, runs)
+    for name, seconds, work in (
+        ("sweep", settings.processes.sweep_ms / 1_000, sweep),
+        ("look for ended executions", ENDED_ELSEWHERE_EVERY_S, look),
+    ):
+        base.background.start(name, repeatedly(seconds, work, base.clock, base.random))
+    return runs
 
 
-def _start_tasks(
-    background: Background, database: Database, adapters: AdapterRegistry, clock: Clock
+async def _open_records(
+    stack: AsyncExitStack, base: _Base, settings: Settings, shield: Shield
+) -> ExecutionRecords:
+    recorder = Recorder(
+        base.database.open_connection,
+        base.database.make_partitions,
+        base.clock,
+        partial(base.channel.tell, Kind.ENDED),
+    )
+    stack.push_async_callback(shield.drained)  # after the recorder, whose end frees what waits
+    stack.push_async_callback(recorder.close, RECORDER_GRACE_S)
+    rules = RecordRules(
+        patience_s=settings.database.pool_timeout_ms / 1_000,
+        keeps_traces=settings.telemetry.content,
+    )
+    return ExecutionRecords(base.database, recorder, base.ids, shield, base.metrics, rules)
+
+
+def _open_keyring(stack: AsyncExitStack, base: _Base) -> Keyring:
+    keyring = Keyring(base.reserved, base.clock)
+    stack.push_async_callback(keyring.close)
+    write_uses = every(USES_EVERY_S, keyring.write_uses, base.clock)
+    base.background.start("write uses of keys", write_uses)
+    return keyring
+
+
+def _subscribe(
+    channel: ControlChannel, catalogue: ProgramCatalogue, ends: ExecutionEnds, runs: Runs
 ) -> None:
+    """Have those hear who need to; missed cancellations are found by `EndedElsewhere`."""
+    channel.subscribe(Kind.PROGRAMS, catalogue.forget, catalogue.forget_all)
+    channel.subscribe(Kind.ENDED, ends.hear, ends.catch_up)
+    channel.subscribe(Kind.CANCEL, runs.call_off, lambda: None)
+
+
+def _start_tasks(base: _Base) -> None:
+    database, background, clock = base.database, base.background, base.clock
+
     async def make_partitions() -> None:
         await _make_partitions(database)
 
@@ -200,12 +280,23 @@ def _start_tasks(
             async with database.transaction() as tx:
                 is_full = await tx.idempotency_keys.drop_expired() == SLICE
 
-    background.start(WARM_UP, adapters.warm_up)
+    async def listen() -> None:
+        await base.channel.run(database.open_notices)
+
+    lag = LoopLag(clock)
+    base.metrics.watch(database.pool_counts, lambda: lag.worst_s)
+    background.start("measure the event loop's lag", lag.measure)
+    background.start(WARM_UP, base.adapters.warm_up)
     background.start("drop old keys", every(DROP_KEYS_EVERY_S, drop_idempotency_keys, clock))
     background.start("make partitions", every(PARTITIONS_EVERY_S, make_partitions, clock))
     background.start("fold counts", every(FOLD_COUNTS_EVERY_S, fold_counts, clock))
+    background.start("control channel", listen)
 
 
 async def _make_partitions(database: Database) -> None:
     async with database.transaction() as tx:
         await tx.partitions.ensure(WEEKS_AHEAD)
+
+
+def _narrowed(settings: DatabaseSettings, connections: int) -> DatabaseSettings:
+    return settings.model_copy(update={"pool_size": connections})

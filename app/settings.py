@@ -80,6 +80,30 @@ class ServerSettings(Group):
     )
 
 
+class ProcessesSettings(Group):
+    """How processes know of each other's life."""
+
+    heartbeat_ms: int = Field(
+        default=5_000, ge=10, le=3_600_000, description="How often a process says that it lives."
+    )
+    lease_ms: int = Field(
+        default=15_000,
+        ge=30,
+        le=86_400_000,
+        description="After this silence a process is given up, and what it ran ends as failed; "
+        "at least three heartbeats.",
+    )
+    sweep_ms: int = Field(
+        default=5_000, ge=10, le=3_600_000, description="How often silent processes are looked for."
+    )
+
+    @model_validator(mode="after")
+    def _lease_of_three_heartbeats(self) -> "ProcessesSettings":
+        if self.lease_ms < 3 * self.heartbeat_ms:
+            raise ValueError("lease_ms must be at least three times heartbeat_ms")
+        return self
+
+
 class LMSettings(Group):
     """A language model that programs ask for by name; its key never leaves the settings."""
 
@@ -186,9 +210,15 @@ class Settings(BaseSettings):
     adapters: dict[str, AdapterSettings] = Field(
         default_factory=dict, description="Adapters by name; mock and dspy exist unnamed."
     )
+    processes: ProcessesSettings = ProcessesSettings()
     logging: LoggingSettings = LoggingSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     limits: LimitsSettings = LimitsSettings()
+    crash_at: str | None = Field(
+        default=None,
+        description="For tests of crashes: `name:n` kills the process by SIGKILL when it reaches "
+        "the checkpoint of this name for the n-th time.",
+    )
 
     @classmethod
     @override

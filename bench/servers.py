@@ -2,8 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from random import Random
@@ -19,7 +18,8 @@ from typing_extensions import override
 from app.actions.program_catalogue import ProgramCatalogue, RunnableProgram
 from app.actions.program_execution import ProgramExecution
 from app.actions.program_execution.records import ExecutionRecords, RecordRules
-from app.database import Database, Transaction
+from app.actions.program_execution.runs import Runs
+from app.database import Database
 from app.main import create_app
 from app.models.idempotency_keys import Claim
 from app.models.ids import Ids
@@ -77,38 +77,17 @@ class OrmRecorder(Recorder):
         async with self._database.transaction() as tx:
             ended = await tx.executions.finish(execution_id, ending)
             assert ended is not None  # noqa: S101 - nobody else ends it
-            await tx.programs.count_execution(ended.program_id)
+            await tx.programs.count_executions([ended.program_id])
             return ended.finished_at
 
 
-class CachedCatalogue(ProgramCatalogue):
-    """Reads a program once, as a catalogue would that is told of changes."""
-
-    def __init__(self, database: Database) -> None:
-        super().__init__()
-        self._database = database
-        self._programs: dict[UUID, RunnableProgram] = {}
+class ForgetfulCatalogue(ProgramCatalogue):
+    """Reads a program for each execution."""
 
     @override
-    async def get(
-        self, tx: Transaction, program_id: UUID, revision: int | None = None
-    ) -> RunnableProgram:
-        if program_id not in self._programs:
-            async with self._database.transaction() as reading:
-                self._programs[program_id] = await super().get(reading, program_id, revision)
-        return self._programs[program_id]
-
-
-class NoTransactions(Database):
-    """Gives a unit of work that costs nothing, to those who read from memory."""
-
-    def __init__(self) -> None:
-        """Need no engine."""
-
-    @asynccontextmanager
-    @override
-    async def transaction(self) -> AsyncIterator[Any]:
-        yield None
+    async def recall(self, program_id: UUID, revision: int | None = None) -> RunnableProgram:
+        self.forget_all()
+        return await super().recall(program_id, revision)
 
 
 def recorder_of(database: Database, way: str) -> Recorder:
@@ -122,15 +101,17 @@ def changed(runtime: Runtime, way: str) -> Runtime:
     """Put the way of recording that is measured into a runtime."""
     database, clock = runtime.database, SystemClock()
     recorder = recorder_of(database, way)
+    ids = Ids(clock)
+    owner_id = ids.new()
     records = ExecutionRecords(
-        database, recorder, Ids(clock), Shield(), runtime.metrics, RecordRules(patience_s=2.0)
+        database, recorder, ids, Shield(), runtime.metrics, RecordRules(patience_s=2.0)
     )
-    is_cached = way != "orm"
+    catalogue = (ForgetfulCatalogue if way == "orm" else ProgramCatalogue)(database, clock)
     execute = ProgramExecution(
-        NoTransactions() if is_cached else database,
-        CachedCatalogue(database) if is_cached else ProgramCatalogue(),
+        catalogue,
         runtime.adapters,
         records,
+        Runs(lambda: owner_id),
         clock,
         Random(0),  # noqa: S311 - jitter
     )

@@ -5,7 +5,8 @@ from random import Random
 import pytest
 from typing_extensions import override
 
-from app.background import FIRST_PAUSE_S, LONGEST_PAUSE_S, Background, Work, every
+from app.background import FIRST_PAUSE_S, LONGEST_PAUSE_S, Background, Work, every, repeatedly
+from app.errors import DatabaseUnavailableError
 from tests.support.clock import ManualClock
 
 
@@ -133,3 +134,19 @@ async def test_work_is_repeated_after_a_pause_each_time(clock: ManualClock) -> N
     with pytest.raises(OSError, match="away"):
         await every(10, work, clock)()
     assert rounds == [10, 21, 32]
+
+
+async def test_an_outage_is_no_failure_of_repeated_work(clock: ManualClock) -> None:
+    """It goes on at its pace while the database is away; whatever else fails climbs."""
+    failures = [DatabaseUnavailableError("away"), None, OSError("a bug")]
+
+    async def work() -> None:
+        failure = failures.pop(0)
+        if failure is not None:
+            raise failure
+
+    random = Random(1)  # noqa: S311 - jitter, not secrets
+    with pytest.raises(OSError, match="a bug"):
+        await repeatedly(8, work, clock, random)()
+    assert len(set(clock.slept)) == 3
+    assert all(6 <= pause <= 10 for pause in clock.slept)

@@ -233,6 +233,10 @@ def test_a_variable_that_the_settings_name_is_no_setting(
         ("[lms.main]\napi_key = 's3cret'", "lms.main.model: Field required"),
         ("[lms]\nmain = 's3cret'", "lms.main: Input should be a valid dictionary or instance of"),
         ("[adapters.a]\napi_key = 's3cret'", "adapters.a.kind: Field required"),
+        (
+            "[processes]\nlease_ms = 9000",
+            "processes: lease_ms must be at least three times heartbeat_ms",
+        ),
         ("[limits]\ndepth = 65", "limits.depth: Input should be less than or equal to 64"),
     ],
 )

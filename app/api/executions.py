@@ -29,6 +29,7 @@ from app.errors import (
     IdempotencyKeyReusedError,
     InvalidInputsError,
     InvalidRequestError,
+    InvalidTransitionError,
     ProgramNotFoundError,
     ProgramNotReadyError,
     RevisionNotFoundError,
@@ -327,3 +328,13 @@ async def get_execution(
     wait_s = min(wait_ms, LONGEST_WAIT_MS) / 1_000
     waiting = runtime.wait_for_execution(execution_id, wait_s, with_trace=with_trace)
     return _answer(await until_disconnect(request, waiting), with_trace=with_trace)
+
+
+@router.post(
+    "/executions/{execution_id}/cancel",
+    response_model=Execution,
+    responses=problem_responses(ExecutionNotFoundError, InvalidTransitionError),
+)
+@needs(EXECUTE)
+async def cancel_execution(execution_id: ExecutionId, runtime: RuntimeDep) -> Response:
+    return _answer(await runtime.cancel_execution(execution_id))

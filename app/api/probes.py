@@ -8,8 +8,7 @@ from app.api.auth import OPEN, needs
 from app.api.contract_route import ContractRoute
 from app.api.deps import RuntimeDep
 from app.api.views import View
-from app.errors import DatabaseUnavailableError
-from app.runtime import WARM_UP, Runtime
+from app.runtime import WARM_UP
 
 MOST_CLOCK_OFFSET_S = 5.0
 
@@ -38,10 +37,10 @@ async def get_liveness() -> Probe:
 @router.get("/readyz", responses=_UNAVAILABLE)
 @needs(OPEN)
 async def get_readiness(runtime: RuntimeDep, response: Response) -> Probe:
-    """Look at what a request needs: the database, and a clock that agrees with its."""
+    """Look at what a request needs: the database, its schema, and a clock that agrees."""
     if runtime.drain.has_begun:
         return _answer(response, {"server": "draining"})
-    checks = {"database": await _database(runtime), "clock": _clock(runtime.clock_offset_s)}
+    checks = {**await runtime.is_ready(), "clock": _clock(runtime.clock_offset_s)}
     return _answer(response, checks)
 
 
@@ -51,14 +50,6 @@ async def get_startup(runtime: RuntimeDep, response: Response) -> Probe:
     """Answer 200 once the schema has been checked and the adapters are warm."""
     is_warm = runtime.background.is_done(WARM_UP)
     return _answer(response, {"schema": "ok", "warm_up": "ok" if is_warm else "under way"})
-
-
-async def _database(runtime: Runtime) -> str:
-    try:
-        await runtime.database.ping()
-    except DatabaseUnavailableError as error:
-        return error.detail
-    return "ok"
 
 
 def _clock(offset_s: float) -> str:

@@ -6,6 +6,7 @@ from app.models.base import Base
 from app.models.execution_counts import ExecutionCount
 from app.models.executions import Execution
 from app.models.idempotency_keys import IdempotencyKey
+from app.models.processes import Process
 from app.models.programs import Program, ProgramRevision
 from app.models.signatures import Signature
 
@@ -16,6 +17,7 @@ __all__ = [
     "Execution",
     "ExecutionCount",
     "IdempotencyKey",
+    "Process",
     "Program",
     "ProgramRevision",
     "Signature",

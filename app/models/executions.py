@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Double, Index
+from sqlalchemy import Double, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Document, Instant
@@ -19,6 +19,7 @@ class Execution(Base):
     __tablename__ = "executions"
     __table_args__ = (
         Index("ix_executions_program_id_id", "program_id", "id"),
+        Index("ix_executions_owner_id", "owner_id", postgresql_where=text("status = 'running'")),
         {
             "postgresql_partition_by": "RANGE (id)",
             "comment": "Lifecycle records. The id is a UUIDv7: its order is the order of time.",
@@ -72,6 +73,7 @@ class Execution(Base):
         "metadata", Document, comment="The client's alone."
     )
     request_id: Mapped[str | None] = mapped_column(comment="X-Request-ID of the request.")
+    owner_id: Mapped[UUID | None] = mapped_column(comment="The process that runs or ran it.")
     created_at: Mapped[datetime] = mapped_column(Instant)
     started_at: Mapped[datetime | None] = mapped_column(Instant)
     finished_at: Mapped[datetime | None] = mapped_column(Instant)

@@ -1,12 +1,12 @@
 """The rows of `executions`."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from pydantic import AwareDatetime
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import Select, extract, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import undefer
 
@@ -16,6 +16,8 @@ from app.models.states import ExecutionStatus, Outcome, execution_origins
 from app.stores.pages import Page, Paged, on_page, paged
 
 _TABLE = Execution.__table__
+_TAKEN_S = extract("epoch", func.now() - func.coalesce(_TABLE.c.started_at, func.now()))
+_TAKEN_MS = func.round(_TAKEN_S * 1_000, 3)
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,50 @@ class ExecutionStore:
             .execution_options(populate_existing=True)
         )
         return (await self._session.scalars(statement)).one_or_none()
+
+    async def cancel(self, execution_id: UUID, values: Mapping[str, Any]) -> Execution | None:
+        """End a record from outside: as `finish`, but nobody measured how long it took."""
+        return await self.finish(execution_id, {**values, "duration_ms": _TAKEN_MS})
+
+    async def end_lost(
+        self, owners: Collection[UUID], after: UUID, values: Mapping[str, Any], limit: int
+    ) -> Mapping[UUID, UUID]:
+        """End running records of these owners, made after an id, that belong to no batch.
+
+        Gives up to `limit` of them, each with its program. What somebody else is about to end is
+        left to him.
+        """
+        lost = (
+            select(Execution.id)
+            .where(
+                Execution.owner_id.in_(owners),
+                Execution.status == ExecutionStatus.RUNNING,
+                Execution.batch_id.is_(None),
+                Execution.id > after,
+            )
+            .order_by(Execution.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        ids = (await self._session.scalars(lost)).all()
+        if not ids:
+            return {}
+        statement = (
+            update(Execution)
+            .where(Execution.id.in_(ids), Execution.id.between(min(ids), max(ids)))
+            .values(**values, finished_at=func.now(), duration_ms=_TAKEN_MS)
+            .returning(Execution.id, Execution.program_id)
+        )
+        return {row.id: row.program_id for row in await self._session.execute(statement)}
+
+    async def list_ended(self, ids: Collection[UUID]) -> Sequence[UUID]:
+        """List those of some records that have ended."""
+        query = select(Execution.id).where(
+            Execution.id.in_(ids),
+            Execution.id.between(min(ids), max(ids)),
+            Execution.finished_at.is_not(None),
+        )
+        return (await self._session.scalars(query)).all()
 
     async def list_page(self, page: Page, wanted: ExecutionFilter) -> Paged[Execution]:
         """List records, newest first."""

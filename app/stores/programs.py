@@ -1,6 +1,7 @@
 """The rows of `programs` and `program_revisions`."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,10 @@ SET execution_count = execution_count + summed.ended,
     last_executed_at = greatest(last_executed_at, summed.last_ended_at)
 FROM summed WHERE programs.id = summed.program_id
 """)
+
+
+CHANGED = "changed_programs"
+"""Where a session keeps the ids of the programs that its transaction changes."""
 
 
 class ProgramStore:
@@ -93,6 +98,7 @@ class ProgramStore:
 
     async def change(self, program_id: UUID, values: Mapping[str, Any]) -> Program:
         """Write columns of a program that is held."""
+        self._note(program_id)
         statement = update(Program).where(Program.id == program_id)
         await self._session.execute(statement.values(**values, updated_at=func.now()))
         return await self._read(program_id)
@@ -110,6 +116,7 @@ class ProgramStore:
         self, program_id: UUID, target: ProgramStatus, *, error: str | None = None
     ) -> Program | None:
         """Move a program to `target` where its status allows it; None where it does not."""
+        self._note(program_id)
         statement = (
             update(Program)
             .where(Program.id == program_id, Program.status.in_(program_origins(target)))
@@ -124,12 +131,19 @@ class ProgramStore:
         """Read what was written; RETURNING would leave out what is counted in another table."""
         return await self._session.get_one(Program, program_id, populate_existing=True)
 
-    async def count_execution(self, program_id: UUID) -> None:
-        """Count one ended execution."""
-        statement = insert(ExecutionCount).values(
-            program_id=program_id, ended=1, last_ended_at=func.now()
-        )
-        await self._session.execute(statement)
+    def _note(self, program_id: UUID) -> None:
+        """Have it told after the commit that a program is not what it was."""
+        self._session.info.setdefault(CHANGED, set()).add(program_id)
+
+    async def count_executions(self, program_ids: Iterable[UUID]) -> None:
+        """Count ended executions, of each the program; the recorder counts its own."""
+        counts = [
+            {"program_id": program_id, "ended": ended}
+            for program_id, ended in Counter(program_ids).items()
+        ]
+        if counts:
+            statement = insert(ExecutionCount).values(last_ended_at=func.now())
+            await self._session.execute(statement, counts)
 
     async def fold_counts(self) -> None:
         """Add to the programs' counters what was counted since; of several at once, one does it."""

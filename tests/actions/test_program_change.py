@@ -9,7 +9,6 @@ import pytest
 from typing_extensions import override
 
 from app.actions.program_archiving import ProgramArchiving
-from app.actions.program_catalogue import ProgramCatalogue
 from app.actions.program_change import ProgramChange, ProgramChangeInput
 from app.actions.program_preparation import ProgramPreparation
 from app.actions.program_restoration import ProgramRestoration
@@ -26,14 +25,14 @@ from app.errors import (
 from app.models import Program, ProgramRevision
 from app.models.states import ProgramStatus
 from tests.support.adapters import ScriptedAdapter, answer
-from tests.support.factories import a_program, a_run, an_action, reloaded
+from tests.support.factories import a_catalogue, a_program, a_run, an_action, reloaded
 
 WARM = {"temperature": 1}
 
 
 def _change(database: Database, *adapters: ScriptedAdapter) -> ProgramChange:
     registry = AdapterRegistry(adapters or [ScriptedAdapter()])
-    return ProgramChange(database, ProgramCatalogue(), registry, ProgramPreparation(registry))
+    return ProgramChange(database, a_catalogue(database), registry, ProgramPreparation(registry))
 
 
 def _warm(program: Program) -> ProgramChangeInput:

@@ -7,7 +7,6 @@ import uuid
 import pytest
 from typing_extensions import override
 
-from app.actions.program_catalogue import ProgramCatalogue
 from app.actions.program_initialization import ProgramInitialization
 from app.actions.program_preparation import ProgramPreparation
 from app.adapters.base import Adapter
@@ -19,14 +18,14 @@ from app.errors import InvalidTransitionError, ProgramNotFoundError
 from app.models.states import ProgramStatus
 from app.policies.shield import Shield
 from tests.support.adapters import ScriptedAdapter
-from tests.support.factories import a_program, reloaded
+from tests.support.factories import a_catalogue, a_program, reloaded
 
 
 def _initialization(
     database: Database, *adapters: Adapter, timeout_s: float = 60
 ) -> ProgramInitialization:
     preparation = ProgramPreparation(AdapterRegistry(adapters), timeout_s)
-    return ProgramInitialization(database, ProgramCatalogue(), preparation, Shield())
+    return ProgramInitialization(database, a_catalogue(database), preparation, Shield())
 
 
 class _Hanging(ScriptedAdapter):

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from app.actions.program_catalogue import ProgramCatalogue
 from app.actions.program_initialization import ProgramInitialization
 from app.actions.program_preparation import ProgramPreparation
 from app.actions.program_registration import ProgramRegistration, ProgramRegistrationInput
@@ -25,7 +24,7 @@ from app.models.states import ProgramStatus, SignatureStatus
 from app.policies.shield import Shield
 from app.stores.pages import Page
 from tests.support.adapters import ScriptedAdapter
-from tests.support.factories import a_program, a_signature, new_ids
+from tests.support.factories import a_catalogue, a_program, a_signature, new_ids
 
 
 def _registration(
@@ -33,7 +32,7 @@ def _registration(
 ) -> ProgramRegistration:
     adapters = AdapterRegistry([adapter or ScriptedAdapter()])
     preparation, states = ProgramPreparation(adapters), ProgramStates(adapters)
-    initialization = ProgramInitialization(database, ProgramCatalogue(), preparation, Shield())
+    initialization = ProgramInitialization(database, a_catalogue(database), preparation, Shield())
     return ProgramRegistration(database, new_ids(), adapters, states, initialization)
 
 

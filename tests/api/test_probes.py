@@ -7,6 +7,7 @@ from random import Random
 import httpx
 from pydantic import SecretStr
 
+from app.actions.readiness import Readiness
 from app.background import Background
 from app.database import Database
 from app.main import create_app
@@ -32,7 +33,10 @@ async def test_readiness_looks_at_the_database(client: httpx.AsyncClient) -> Non
     """Where it answers, requests may come."""
     answer = await client.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "checks": {"database": "ok", "clock": "ok"}}
+    assert answer.json() == {
+        "status": "ok",
+        "checks": {"database": "ok", "schema": "ok", "clock": "ok"},
+    }
 
 
 async def test_readiness_fails_while_the_database_is_away(
@@ -41,7 +45,9 @@ async def test_readiness_fails_while_the_database_is_away(
     """503 with the reason, in the shape of a probe."""
     url = SecretStr("postgresql://nobody@127.0.0.1:1/nothing")
     away = Database.connect(DatabaseSettings(url=url))
-    async with _client(settings, replace(runtime, database=away)) as client:
+    async with _client(
+        settings, replace(runtime, is_ready=Readiness(away, SystemClock()))
+    ) as client:
         answer = await client.get("/readyz")
         assert (await client.get("/livez")).status_code == 200
     assert answer.status_code == 503
@@ -61,6 +67,7 @@ async def test_readiness_fails_where_the_clocks_disagree(
     assert answer.status_code == 503
     assert answer.json()["checks"] == {
         "database": "ok",
+        "schema": "ok",
         "clock": "The database's clock was -5 s off this machine's at the start.",
     }
 

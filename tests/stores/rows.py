@@ -1,19 +1,24 @@
 """Rows with defaults, for tests that care for one column of them."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import func, update
+
 from app.database import Transaction
-from app.models import Execution, Program, Signature
+from app.models import Execution, Process, Program, Signature
 from app.models.ids import Ids, first_id
 from app.models.states import ExecutionStatus, Outcome
 from app.policies.clock import SystemClock
 
 IDS = Ids(SystemClock())
 _numbers = count()
+
+ABOUT = {"kind": "serve", "host": "here", "pid": 7, "version": "0"}
+"""What a process says of itself."""
 
 
 def rising_ids() -> Iterator[UUID]:
@@ -86,3 +91,15 @@ async def ended(tx: Transaction, ending: Mapping[str, Any], **values: Any) -> Ex
     execution = await tx.executions.finish(await an_execution(tx, **values), ending)
     assert execution is not None
     return execution
+
+
+async def a_process(tx: Transaction, *, silent_s: float = 0, ended_s: float | None = None) -> UUID:
+    """Add a process that was last heard of so long ago, and may have ended."""
+    process_id = IDS.new()
+    await tx.processes.add({"id": process_id, **ABOUT})
+    values = {"heartbeat_at": func.now() - timedelta(seconds=silent_s)}
+    if ended_s is not None:
+        values["ended_at"] = func.now() - timedelta(seconds=ended_s)
+    statement = update(Process).where(Process.id == process_id).values(values)
+    await tx.processes._session.execute(statement)
+    return process_id

@@ -211,3 +211,13 @@ async def test_pages_of_a_narrowed_list_hold_what_was_asked_for(database: Databa
         second = await tx.executions.list_page(Page(3, first.next_cursor), asked)
     assert [row.id for row in [*first.items, *second.items]] == sorted(ids, reverse=True)
     assert second.next_cursor is None
+
+
+async def test_those_that_have_ended_are_told_from_those_that_run(database: Database) -> None:
+    """Of the records that are asked for; what is not there has not ended."""
+    async with database.transaction() as tx:
+        running = await an_execution(tx)
+        done, other = await ended(tx, an_ending()), await ended(tx, an_ending())
+        asked = [running, done.id, IDS.new()]
+        assert await tx.executions.list_ended(asked) == [done.id]
+    assert other.id not in asked

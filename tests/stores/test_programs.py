@@ -160,12 +160,12 @@ async def test_executions_at_once_are_all_counted(database: Database) -> None:
 
     async def count() -> None:
         async with database.transaction() as tx:
-            await tx.programs.count_execution(program.id)
+            await tx.programs.count_executions([program.id, program.id])
 
     await asyncio.gather(*(count() for _ in range(20)))
     async with database.transaction() as tx:
         counted, untouched = await tx.programs.get(program.id), await tx.programs.get(other.id)
-    assert counted.execution_count == 20
+    assert counted.execution_count == 40
     assert counted.last_executed_at is not None
     assert counted.last_executed_at > counted.created_at
     assert counted.updated_at == counted.created_at

@@ -15,6 +15,7 @@ from app.actions.program_catalogue import ProgramCatalogue
 from app.actions.program_execution import ProgramExecution, ProgramExecutionInput
 from app.actions.program_execution.options import ExecutionOptions
 from app.actions.program_execution.records import ExecutionRecords, RecordRules
+from app.actions.program_execution.runs import Runs
 from app.actions.signature_registration import SignatureRegistration, SignatureRegistrationInput
 from app.adapters.base import Adapter
 from app.adapters.registry import AdapterRegistry
@@ -33,6 +34,9 @@ from app.stores.pages import Page
 from app.stores.recorder import Recorder
 from app.telemetry.metrics import Metrics
 from tests.support.clock import ManualClock
+
+OWNER_ID = UUID("01890000-0000-7000-8000-000000000001")
+"""The process that runs what `an_action` runs."""
 
 NOTATION = "question: string -> answer: string"
 QUESTION = {"question": "What is the capital of France?"}
@@ -163,6 +167,11 @@ def a_recorder(
     return Recorder(connect, database.make_partitions, SystemClock(), ended)
 
 
+def a_catalogue(database: Database) -> ProgramCatalogue:
+    """Build a catalogue that nobody tells of changes."""
+    return ProgramCatalogue(database, SystemClock())
+
+
 def an_action(
     database: Database,
     *adapters: Adapter,
@@ -170,20 +179,22 @@ def an_action(
     seed: int = 0,
     shield: Shield | None = None,
     recorder: Recorder | None = None,
+    runs: Runs | None = None,
 ) -> ProgramExecution:
     """Build the execution of programs on these adapters, on a clock that takes no time."""
-    return ProgramExecution(
+    records = ExecutionRecords(
         database,
-        ProgramCatalogue(),
+        recorder or a_recorder(database),
+        new_ids(),
+        shield or Shield(),
+        Metrics(),
+        RecordRules(patience_s=10),
+    )
+    return ProgramExecution(
+        a_catalogue(database),
         AdapterRegistry(adapters),
-        ExecutionRecords(
-            database,
-            recorder or a_recorder(database),
-            new_ids(),
-            shield or Shield(),
-            Metrics(),
-            RecordRules(patience_s=10),
-        ),
+        records,
+        runs or Runs(lambda: OWNER_ID),
         clock or ManualClock(),
         Random(seed),  # noqa: S311 - jitter
     )

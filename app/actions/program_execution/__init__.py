@@ -1,5 +1,6 @@
 """Run a program once: validate, record, attempt, validate again, end the record on every exit."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -11,10 +12,11 @@ from app.actions.program_execution.attempts import Attempts, Surroundings
 from app.actions.program_execution.ending import Ending, problem_of
 from app.actions.program_execution.options import ExecutionOptions
 from app.actions.program_execution.records import ExecutionRecords
+from app.actions.program_execution.runs import Run, Runs
 from app.adapters.base import Adapter, ProgramCall
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.registry import AdapterRegistry
-from app.database import Database
+from app.checkpoints import Checkpoint
 from app.errors import InvalidInputsError, ProgramNotReadyError
 from app.models import Execution
 from app.models.idempotency_keys import Claim
@@ -48,17 +50,17 @@ class ProgramExecution:
 
     def __init__(
         self,
-        database: Database,
         catalogue: ProgramCatalogue,
         adapters: AdapterRegistry,
         records: ExecutionRecords,
+        runs: Runs,
         clock: Clock,
         random: Random,
     ) -> None:
-        self._database = database
         self._catalogue = catalogue
         self._adapters = adapters
         self._records = records
+        self._runs = runs
         self._clock = clock
         self._random = random
 
@@ -69,25 +71,34 @@ class ProgramExecution:
         InvalidInputsError before anything is recorded, KeyChangedError where another request
         holds the idempotency key, an ExecutionError where the record ends otherwise than completed.
         """
-        with self._records.run():
-            return await self._execute(wanted)
+        with self._runs.run() as run:
+            try:
+                execution = await self._execute(wanted, run)
+            except asyncio.CancelledError:
+                if run.execution is None or not run.is_called_off:
+                    raise
+                run.task.uncancel()
+                execution = await self._records.get(run.execution.id)
+        if execution.status != ExecutionStatus.COMPLETED:
+            raise problem_of(execution)
+        return execution
 
-    async def _execute(self, wanted: ProgramExecutionInput) -> Execution:
-        async with self._database.transaction() as tx:
-            runnable = await self._catalogue.get(tx, wanted.program_id, wanted.revision)
+    async def _execute(self, wanted: ProgramExecutionInput, run: Run) -> Execution:
+        runnable = await self._catalogue.recall(wanted.program_id, wanted.revision)
         adapter = self._adapter_of(runnable)
         inputs = _validated(runnable, wanted.inputs)
         beginning = _beginning(runnable, adapter, wanted, inputs)
+        self._runs.reached(Checkpoint.BEFORE_BEGIN)
+        beginning |= {"owner_id": self._runs.owner_id()}
         begun = await self._records.begin(beginning, wanted.claim)
         current_execution_id.set(str(begun.id))
+        self._runs.reached(Checkpoint.BEGUN)
+        self._runs.begin(run, begun)
         trace = self._records.new_trace()
         call = ProgramCall(runnable.for_adapter(), inputs, wanted.options.config, trace=trace)
         surroundings = Surroundings(adapter, self._clock, self._random)
         attempts = Attempts(call, runnable.compiled, wanted.options, surroundings)
-        execution = await self._run(begun, attempts)
-        if execution.status != ExecutionStatus.COMPLETED:
-            raise problem_of(execution)
-        return execution
+        return await self._run(begun, attempts)
 
     def _adapter_of(self, runnable: RunnableProgram) -> Adapter:
         """Refuse a program that cannot run, with its own words."""
@@ -115,7 +126,9 @@ class ProgramExecution:
             raise
         finally:
             duration_ms = round((self._clock.monotonic() - began) * 1_000, 3)
+            self._runs.reached(Checkpoint.ANSWERED)
             execution = await self._records.end(execution, ending, attempts, duration_ms)
+            self._runs.reached(Checkpoint.ENDED)
         return execution
 
 

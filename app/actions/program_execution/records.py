@@ -1,9 +1,7 @@
 """The record of an execution: begun before the adapter is called, ended whatever comes."""
 
-import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -62,29 +60,6 @@ class ExecutionRecords:
         self._shield = shield
         self._metrics = metrics
         self._rules = rules
-        self._runs: set[asyncio.Task[Any] | None] = set()
-
-    @contextmanager
-    def run(self) -> Iterator[None]:
-        """Know of the current task's run while it lasts, so that `close` finds it."""
-        task = asyncio.current_task()
-        self._runs.add(task)
-        try:
-            yield
-        finally:
-            self._runs.discard(task)
-
-    async def close(self, within_s: float) -> None:
-        """Cancel the runs that are under way, and return when their records have ended.
-
-        Ends that the database does not take within `within_s` are left to the recorder's own
-        end; without a limit, each would be waited for until its deadline.
-        """
-        runs = {task for task in self._runs if task is not None}
-        for task in runs:
-            task.cancel()
-        if runs:
-            await asyncio.wait(runs, timeout=within_s)
 
     def new_trace(self) -> list[Mapping[str, Any]] | None:
         """Give a list for the LM calls of a run; None where they are not to be kept."""
@@ -96,8 +71,9 @@ class ExecutionRecords:
         KeyChangedError where another request holds the idempotency key that it claims.
         """
         row = {"id": self._ids.new(), **values}
+        left = {**self._left, "owner_id": row["owner_id"]}
         with spending("database"):
-            at = await self._recorder.begin(row, self._left, self._rules.patience_s, claim)
+            at = await self._recorder.begin(row, left, self._rules.patience_s, claim)
         return Execution(
             **_attributes(row), status=ExecutionStatus.RUNNING, created_at=at, started_at=at
         )
@@ -112,7 +88,7 @@ class ExecutionRecords:
         is kept then, and written when the database is back.
         """
         values = _values(ending, attempts.log, attempts.usage, duration_ms)
-        values["trace"] = attempts.trace
+        values |= {"trace": attempts.trace, "owner_id": execution.owner_id}
         within_s = attempts.deadline.remaining_s + LAST_WORD_S
         with spending("database"):
             return await self._shield.uninterrupted(self._end(execution, values, within_s))
@@ -127,19 +103,22 @@ class ExecutionRecords:
             raise
         except Exception:
             unfit = _values(Ending.failed(_UNFIT), [], Usage(), values["duration_ms"])
-            unfit["usage"] = values["usage"]
+            unfit |= {"usage": values["usage"], "owner_id": execution.owner_id}
             await self._recorder.finish(execution.id, unfit, within_s)
             self._tell(execution, unfit)
             raise
-        if at is None:
-            return await self._get(execution.id)
+        if at is None:  # somebody else ended it, or the answer to its writing was lost
+            execution = await self.get(execution.id)
+            self._tell(execution, {**values, "outcome": execution.outcome, "adapter": None})
+            return execution
         for name, value in values.items():
             setattr(execution, name, value)
         execution.finished_at = at
         self._tell(execution, values)
         return execution
 
-    async def _get(self, execution_id: UUID) -> Execution:
+    async def get(self, execution_id: UUID) -> Execution:
+        """Read a record as it stands."""
         async with self._database.transaction() as tx:
             return await tx.executions.get(execution_id)
 

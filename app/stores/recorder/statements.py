@@ -28,6 +28,7 @@ BEGINNING = (
     "execution_options",
     "metadata",
     "request_id",
+    "owner_id",
 )
 """The columns that a beginning brings."""
 
@@ -44,8 +45,9 @@ ENDING = (
     "usage",
     "trace",
     "duration_ms",
+    "owner_id",
 )
-"""The columns that an end brings."""
+"""The columns that an end brings; id and owner are not written, but must be the record's."""
 
 Link: TypeAlias = "asyncpg.Connection[Any]"
 MakePartitions = Callable[[Sequence[UUID]], Awaitable[object]]
@@ -122,11 +124,12 @@ _MOVES = ", ".join(
 _FINISH = f"""
 WITH ended AS (
     UPDATE executions AS e
-    SET {", ".join(f"{name} = n.{name}" for name in ENDING[1:])}, finished_at = now()
+    SET {", ".join(f"{name} = n.{name}" for name in ENDING[1:-1])}, finished_at = now()
     FROM {_unnested(ENDING)}
     WHERE e.id = n.id
         AND e.id BETWEEN ${len(ENDING) + 1} AND ${len(ENDING) + 2}
         AND (e.status, n.status) IN ({_MOVES})
+        AND e.owner_id IS NOT DISTINCT FROM n.owner_id
     RETURNING e.id, e.program_id
 ), counted AS (
     INSERT INTO execution_counts (program_id, ended, last_ended_at)

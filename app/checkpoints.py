@@ -1,0 +1,58 @@
+"""Places at which a test may have the process killed, to see what a crash leaves behind."""
+
+import os
+import signal
+from collections.abc import Callable
+from enum import StrEnum
+
+from app.settings import SettingsError
+
+
+class Checkpoint(StrEnum):
+    """The places: before and after each commit, in the order in which an execution comes by."""
+
+    BEFORE_BEGIN = "before_begin"
+    """The inputs are valid; nothing is recorded."""
+    BEGUN = "begun"
+    """The record is committed as running; the adapter is not called."""
+    ANSWERED = "answered"
+    """The adapter has answered; the end is not written."""
+    ENDED = "ended"
+    """The end is committed; the client has no answer."""
+    BEFORE_CANCEL = "before_cancel"
+    """Somebody asks for a cancellation; nothing is written of it."""
+    CANCELLED = "cancelled"
+    """The cancellation is committed; nobody has been told."""
+    SWEEPING = "sweeping"
+    """The executions of a dead process have been ended; that is not committed."""
+    SWEPT = "swept"
+    """The end of a dead process's executions is committed; nobody has been told."""
+
+
+Reached = Callable[[Checkpoint], None]
+
+
+def nothing(_checkpoint: Checkpoint) -> None:
+    """Go on."""
+
+
+def crash_at(place: str | None, kill: Callable[[int, int], None] = os.kill) -> Reached:
+    """Give what is called at checkpoints: it kills the process at `name:n`, the n-th time.
+
+    SettingsError where there is no such place.
+    """
+    if place is None:
+        return nothing
+    name, _, times = place.partition(":")
+    if name not in set(Checkpoint) or not times.isdecimal() or int(times) < 1:
+        known = ", ".join(Checkpoint)
+        raise SettingsError(f"crash_at: wants name:n, with n from 1 and a name of: {known}")
+    left = int(times)
+
+    def reached(checkpoint: Checkpoint) -> None:
+        nonlocal left
+        left -= checkpoint == name
+        if not left:
+            kill(os.getpid(), signal.SIGKILL)
+
+    return reached

@@ -1,0 +1,84 @@
+"""The sweep: ends what dead processes left running."""
+
+import logging
+
+from app.adapters.errors import AdapterError, ErrorType
+from app.checkpoints import Checkpoint, Reached, nothing
+from app.database import Database
+from app.models.ids import first_id
+from app.models.states import ExecutionStatus, Outcome
+from app.processes.channel import ControlChannel, Kind
+from app.processes.heartbeat import Heartbeat
+from app.settings import ProcessesSettings
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 1_000
+"""Executions that end in one transaction."""
+
+KEPT_S = 86_400.0
+"""How long the row of a process that has ended is kept, for people."""
+
+CLOCKS_APART_S = 86_400.0
+"""How far the clock that made an execution's id may have been behind the database's."""
+
+_ENDING = {
+    "status": ExecutionStatus.FAILED,
+    "outcome": Outcome.EXECUTION_ERROR,
+    "error": AdapterError(
+        ErrorType.WORKER_CRASHED, "The process that ran it has died."
+    ).as_document(),
+}
+
+
+class Sweep:
+    """Gives up silent processes, and ends executions whose owner has ended.
+
+    Every process sweeps; the moves are guarded, so that each is made once. One whose own
+    heartbeat is not steady leaves the others alone: it is the database that is or was away.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        heartbeat: Heartbeat,
+        channel: ControlChannel,
+        settings: ProcessesSettings,
+        reached: Reached = nothing,
+    ) -> None:
+        self._database = database
+        self._heartbeat = heartbeat
+        self._channel = channel
+        self._lease_s = settings.lease_ms / 1_000
+        self._reached = reached
+        self._fresh_s = settings.heartbeat_ms / 1_000 * 1.5
+
+    async def __call__(self) -> None:
+        """Sweep once."""
+        if not self._heartbeat.is_steady:
+            return
+        while await self._ended_some() == AT_ONCE:
+            pass
+
+    async def _ended_some(self) -> int:
+        async with self._database.transaction() as tx:
+            silent = await tx.processes.give_up_silent(
+                self._heartbeat.id, self._lease_s, self._fresh_s
+            )
+            owners = await tx.processes.list_ended()
+            if not owners:
+                return 0
+            after = first_id(int(min(owners.values()).timestamp() - CLOCKS_APART_S) * 1_000)
+            lost = await tx.executions.end_lost(owners.keys(), after, _ENDING, AT_ONCE)
+            await tx.programs.count_executions(lost.values())
+            if len(lost) < AT_ONCE:
+                await tx.processes.delete_ended(KEPT_S)
+            if lost:
+                self._reached(Checkpoint.SWEEPING)
+        if silent:
+            logger.warning("gave up silent processes: %s", ", ".join(map(str, silent)))
+        if lost:
+            self._reached(Checkpoint.SWEPT)
+            logger.warning("ended %d executions that dead processes left running", len(lost))
+            self._channel.tell(Kind.ENDED, lost.keys())
+        return len(lost)

@@ -1,0 +1,97 @@
+"""Real servers on one database, each with a client."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import httpx
+
+from tests.support.factories import post_program
+from tests.support.server import ServerProcess, serving
+from tests.support.wait import wait_until_so
+
+INPUTS = {"inputs": {"question": "Who is there?"}}
+
+
+class Peer:
+    """A server and a client of it."""
+
+    def __init__(self, server: ServerProcess, client: httpx.AsyncClient) -> None:
+        self.server = server
+        self.client = client
+
+    def execute(self, program_id: str) -> asyncio.Task[httpx.Response]:
+        """Ask for an execution."""
+        posted = self.client.post(f"/v1/programs/{program_id}/executions", json=INPUTS)
+        return asyncio.ensure_future(posted)
+
+    async def get(self, execution_id: str) -> dict[str, Any]:
+        """Read a record."""
+        return dict((await self.client.get(f"/v1/executions/{execution_id}")).json())
+
+    async def listed(self, status: str | None = None) -> list[dict[str, Any]]:
+        """List the records, all or those of a status, newest first."""
+        params = {"limit": "200"} | ({"status": status} if status else {})
+        found: list[dict[str, Any]] = []
+        while True:
+            page = (await self.client.get("/v1/executions", params=params)).json()
+            found += page["items"]
+            if page["next_cursor"] is None:
+                return found
+            params["cursor"] = page["next_cursor"]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the server."""
+        os.kill(self.server.process.pid, number)
+
+
+@asynccontextmanager
+async def peers(
+    environment: dict[str, str], *own: dict[str, str]
+) -> AsyncIterator[tuple[Peer, ...]]:
+    """Serve once for each of `own`, which are variables besides those of all."""
+    async with AsyncExitStack() as stack:
+        opened = []
+        for variables in own:
+            server = await stack.enter_async_context(serving(environment=environment | variables))
+            client = httpx.AsyncClient(base_url=server.base_url, timeout=60)
+            opened.append(Peer(server, await stack.enter_async_context(client)))
+        yield tuple(opened)
+
+
+async def until_running(peer: Peer, count: int = 1) -> list[str]:
+    """Wait until so many executions run; give their ids."""
+
+    async def are_running() -> bool:
+        return len(await peer.listed("running")) >= count
+
+    await wait_until_so(are_running)
+    return [str(one["execution_id"]) for one in await peer.listed("running")]
+
+
+async def until_none_runs(peer: Peer) -> None:
+    """Wait until no execution runs."""
+
+    async def none_runs() -> bool:
+        return not await peer.listed("running")
+
+    await wait_until_so(none_runs)
+
+
+async def a_mock(client: httpx.AsyncClient, latency_ms: int) -> str:
+    """Register a program that takes so long."""
+    script = {"latency_ms": latency_ms, "outputs": {"answer": "I"}}
+    return str((await post_program(client, script))["program_id"])
+
+
+async def until_counted(peer: Peer, program_id: str, count: int) -> None:
+    """Wait until so many executions of a program have been counted."""
+
+    async def are_counted() -> bool:
+        answer = await peer.client.get(f"/v1/programs/{program_id}/statistics")
+        return bool(answer.json()["execution_count"] == count)
+
+    await wait_until_so(are_counted)
