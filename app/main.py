@@ -29,12 +29,12 @@ from app.runtime import VERSION, Runtime, open_runtime
 from app.settings import Settings
 
 ROUTERS = (
+    executions.router,  # first asked, since most requests are for it
     signatures.router,
     programs.router,
     program_states.router,
     program_openapi.router,
     program_statistics.router,
-    executions.router,
     probes.router,
     metrics.router,
     problem_pages.router,

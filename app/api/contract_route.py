@@ -57,7 +57,8 @@ class ContractRoute(APIRoute):
 
         async def handle_strictly(request: Request) -> Response:
             await authorize(request, self.need)
-            _check_query(request, known)
+            if request.scope["query_string"]:
+                _check_query(request, known)
             if self.body_field is None:
                 return await handle(request)
             limits = request.app.state.settings.limits

@@ -1,8 +1,9 @@
 """Which failures are tried again, how often, and after how long a wait."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
+from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
@@ -10,6 +11,8 @@ from app.policies.clock import Clock
 from app.policies.deadline import Deadline
 
 LONGEST_WAIT_S = 60.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,26 @@ class RetryPolicy:
     is_worth: Callable[[BaseException], bool]
     asked_wait_s: Callable[[BaseException], float | None]
 
-    def attempts(self, deadline: Deadline, clock: Clock, random: Random) -> AsyncRetrying:
-        """Give the attempts; the last failure climbs where no retry is left or no time for it."""
+    async def run(
+        self, work: Callable[[], Awaitable[T]], deadline: Deadline, clock: Clock, random: Random
+    ) -> T:
+        """Do work until it succeeds; its last failure climbs where no retry or no time is left.
+
+        Work that succeeds at once, as most does, pays nothing for what would have come after.
+        """
+        try:
+            return await work()
+        except Exception as error:  # noqa: BLE001 - it is raised again, as the first attempt's
+            failures = [error]
+
+        async def attempt() -> T:
+            if failures:
+                raise failures.pop()
+            return await work()
+
+        return await self._retrying(deadline, clock, random)(attempt)
+
+    def _retrying(self, deadline: Deadline, clock: Clock, random: Random) -> AsyncRetrying:
 
         def wait(state: RetryCallState) -> float:
             asked = self.asked_wait_s(_failure(state))

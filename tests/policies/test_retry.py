@@ -54,7 +54,7 @@ class Trial:
         )
         deadline = Deadline(self.clock, self.deadline_s)
         random = Random(self.seed)  # noqa: S311 - jitter, not secrets
-        return await policy.attempts(deadline, self.clock, random)(attempt)
+        return await policy.run(attempt, deadline, self.clock, random)
 
 
 async def test_a_success_is_not_repeated() -> None:

@@ -71,7 +71,7 @@ class Attempts:
     async def _retried(self) -> ProgramResult:
         retries = len(self.log) - self._repairs
         policy = self._options.retry_policy(used=retries)
-        return await policy.attempts(self.deadline, self._clock, self._random)(self._attempt)
+        return await policy.run(self._attempt, self.deadline, self._clock, self._random)
 
     def _is_worth_repair(self, failure: AdapterError) -> bool:
         return (

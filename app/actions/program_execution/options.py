@@ -1,7 +1,7 @@
 """What a client may say about how an execution is run."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.adapters.errors import AdapterError
@@ -25,7 +25,7 @@ class ExecutionOptions:
 
     def as_document(self) -> dict[str, Any]:
         """Give the options as the record holds them."""
-        return asdict(self)
+        return dict(vars(self))
 
     def retry_policy(self, used: int = 0) -> RetryPolicy:
         """Say which failures are tried again, and when (mission section 3, step 4).

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -151,4 +151,4 @@ def _attributes(row: Mapping[str, Any]) -> dict[str, Any]:
 def _values(
     ending: Ending, log: Sequence[Mapping[str, Any]], usage: Usage, duration_ms: float
 ) -> dict[str, Any]:
-    return {**vars(ending), "attempts": log, "usage": asdict(usage), "duration_ms": duration_ms}
+    return {**vars(ending), "attempts": log, "usage": dict(vars(usage)), "duration_ms": duration_ms}
