@@ -41,7 +41,8 @@ class ContractRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         self.need = need_of(endpoint)
         super().__init__(path, endpoint, **options)
-        self.openapi_extra = {"security": [{SECURITY_SCHEME: []}] if self.need.scopes else []}
+        security: list[dict[str, list[str]]] = [{SECURITY_SCHEME: []}] if self.need.scopes else []
+        self.openapi_extra = {**(self.openapi_extra or {}), "security": security}
         if self.need.scopes:
             asked = f"Needs a key with one of these scopes: {self.need.words}."
             self.description = f"{self.description}\n\n{asked}".strip()

@@ -16,7 +16,7 @@ from app.api.auth import EXECUTE, READ_RUNS, needs
 from app.api.contract_route import ContractRoute
 from app.api.deps import ExecutionId, PageDep, ProgramId, RuntimeDep
 from app.api.disconnect import until_disconnect
-from app.api.idempotency import ClaimDep, once
+from app.api.idempotency import PARAMETER, claim_of, once
 from app.api.problems import problem_responses
 from app.api.responses import JSONResponse
 from app.api.views import Document, Instant, RequestBody, View
@@ -39,6 +39,7 @@ from app.models import Execution as ExecutionRow
 from app.models import IdempotencyKey
 from app.models.idempotency_keys import Claim
 from app.models.states import ExecutionStatus, Outcome
+from app.runtime import Runtime
 from app.stores.executions import ExecutionFilter
 
 router = APIRouter(prefix="/v1", tags=["executions"], route_class=ContractRoute)
@@ -270,6 +271,7 @@ Revision = Annotated[
 
 @router.post(
     "/programs/{program_id}/executions",
+    openapi_extra={"parameters": [PARAMETER]},
     response_model=Execution,
     responses=problem_responses(
         ProgramNotFoundError,
@@ -287,11 +289,11 @@ Revision = Annotated[
 async def execute_program(
     program_id: ProgramId,
     body: ExecutionCreate,
-    runtime: RuntimeDep,
     request: Request,
-    claim: ClaimDep,
     revision: Revision = None,
 ) -> Response:
+    runtime: Runtime = request.app.state.runtime
+    claim = await claim_of(request)
     wanted = body.as_input(program_id, revision, request.state.request_id, claim)
     execute = partial(runtime.execute_program, wanted)
     if claim is None:  # with one, it runs on without its client

@@ -1,14 +1,14 @@
 """`Idempotency-Key`: read from a request, and obeyed by the routes that make something."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
-from typing import Annotated, TypeVar
+from typing import Any, TypeVar
 
-from fastapi import Depends, Header, Request
+from fastapi import Request
 
+from app.actions.keyring import Caller
 from app.api.answer_headers import IS_REPLAYED
-from app.api.deps import CallerDep
 from app.errors import Fault, InvalidRequestError
 from app.models import IdempotencyKey
 from app.models.idempotency_keys import Claim
@@ -21,19 +21,22 @@ HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 
-_Written = Annotated[
-    str | None,
-    Header(
-        alias=HEADER,
-        description="1 to 255 printable characters, bare or as a quoted string. A request with "
-        "the same key, from the same caller, answers what the first one answered, for 24 h.",
-        json_schema_extra={"pattern": "^[ -~]+$", "maxLength": 255},
-        examples=["order-4711"],
-    ),
-]
+PARAMETER: Mapping[str, Any] = {
+    "name": HEADER,
+    "in": "header",
+    "description": "1 to 255 printable characters, bare or as a quoted string. A request with "
+    "the same key, from the same caller, answers what the first one answered, for 24 h.",
+    "schema": {"type": "string", "pattern": "^[ -~]+$", "maxLength": 255},
+    "example": "order-4711",
+}
+"""The header in OpenAPI; a route that reads claims has it in `openapi_extra`."""
 
 
-async def _claim(request: Request, caller: CallerDep, _described: _Written = None) -> Claim | None:
+async def claim_of(request: Request) -> Claim | None:
+    """Read what a request claims, None where it has no key; InvalidRequestError.
+
+    No dependency: FastAPI would take longer to solve it than the rest of most requests takes.
+    """
     written = request.headers.getlist(HEADER)
     if not written:
         return None
@@ -41,6 +44,7 @@ async def _claim(request: Request, caller: CallerDep, _described: _Written = Non
     if len(written) > 1 or not _KEY.fullmatch(key):
         fault = Fault("/headers/idempotency-key", "invalid", "1 to 255 printable characters, once")
         raise InvalidRequestError("The idempotency key is not valid.", faults=[fault])
+    caller: Caller = request.state.caller
     scope = (caller.key_id or "", request.method, request.scope["path"], key)
     prefer = ", ".join(request.headers.getlist("prefer"))
     query: bytes = request.scope["query_string"]
@@ -48,9 +52,6 @@ async def _claim(request: Request, caller: CallerDep, _described: _Written = Non
         key=_digest(*(part.encode() for part in scope)),
         request=_digest(query, prefer.encode(), await request.body()),
     )
-
-
-ClaimDep = Annotated[Claim | None, Depends(_claim)]
 
 
 async def once(

@@ -12,7 +12,7 @@ from app.actions.program_registration import ProgramRegistrationInput
 from app.api.auth import MANAGE, READ_RUNS, needs
 from app.api.contract_route import ContractRoute
 from app.api.deps import PageDep, ProgramId, RuntimeDep
-from app.api.idempotency import ClaimDep, once
+from app.api.idempotency import PARAMETER, claim_of, once
 from app.api.problems import problem_responses
 from app.api.views import Document, Instant, Name, RequestBody, Text, View
 from app.errors import (
@@ -161,6 +161,7 @@ async def program_view(runtime: Runtime, row: ProgramRow) -> Program:
 
 @router.post(
     "",
+    openapi_extra={"parameters": [PARAMETER]},
     status_code=status.HTTP_201_CREATED,
     responses=problem_responses(
         SignatureNotFoundError,
@@ -176,10 +177,11 @@ async def program_view(runtime: Runtime, row: ProgramRow) -> Program:
 async def create_program(
     body: ProgramCreate,
     runtime: RuntimeDep,
-    claim: ClaimDep,
     request: Request,
     response: Response,
 ) -> Program:
+    claim = await claim_of(request)
+
     async def replay(kept: IdempotencyKey) -> ProgramRow:
         return await runtime.replay_program(kept.resource_id, is_initialized=body.initialize)
 

@@ -15,7 +15,7 @@ from app.actions.signature_registration import (
 from app.api.auth import MANAGE, READ, needs
 from app.api.contract_route import ContractRoute
 from app.api.deps import PageDep, RuntimeDep, SignatureId
-from app.api.idempotency import ClaimDep, once
+from app.api.idempotency import PARAMETER, claim_of, once
 from app.api.problems import ProblemFault, problem_responses
 from app.api.views import Document, Instant, Name, RequestBody, Text, View
 from app.errors import (
@@ -139,6 +139,7 @@ class ValuesCheckReport(View):
 
 @router.post(
     "",
+    openapi_extra={"parameters": [PARAMETER]},
     status_code=status.HTTP_201_CREATED,
     response_model=Signature,
     responses={
@@ -150,10 +151,11 @@ class ValuesCheckReport(View):
 async def create_signature(
     body: SignatureCreate,
     runtime: RuntimeDep,
-    claim: ClaimDep,
     request: Request,
     response: Response,
 ) -> SignatureRow:
+    claim = await claim_of(request)
+
     async def replay(kept: IdempotencyKey) -> SignatureRegistrationReport:
         async with runtime.database.transaction() as tx:
             signature = await tx.signatures.get(kept.resource_id)

@@ -70,9 +70,12 @@ class Write:
         self.written.set_exception(error)
         return True
 
+    def _give_up(self) -> None:
+        self.fail(unavailable())
+
     async def within(self, seconds: float) -> datetime | None:
         """Await the write for as long; DatabaseUnavailableError after that."""
-        timer = asyncio.get_running_loop().call_later(seconds, self.fail, unavailable())
+        timer = asyncio.get_running_loop().call_later(seconds, self._give_up)
         try:
             return await self.written
         finally:
