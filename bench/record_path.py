@@ -2,8 +2,8 @@
 
 `python -m bench.record_path [--requests 4000] [--clients 32] [--rounds 3] [--ways bare,recorder]`
 
-Ways: `bare` (no record), `recorder` (as served), `cached` (the same with the program in memory),
-`orm` (three ORM transactions). CPU is per execution, the server's and PostgreSQL's apart.
+Ways: `bare` (no record), `recorder` (as served), `orm` (three ORM transactions, one of them to read
+the program). CPU is per execution, the server's and PostgreSQL's apart.
 """
 
 import argparse
@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=4_000)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--ways", default="bare,recorder,cached,orm")
+    parser.add_argument("--ways", default="bare,recorder,orm")
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="dspatch-bench-") as name:
         folder = Path(name) / "data"

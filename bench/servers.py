@@ -31,6 +31,9 @@ from app.stores.recorder import Recorder
 from app.telemetry.logs import configure_logging
 from app.telemetry.masking import Mask
 
+PATIENCE_S = 60.0
+"""As long anything waits for a connection: a slow way is measured, not refused."""
+
 
 class BareBody(BaseModel):
     """What the bare route takes."""
@@ -90,25 +93,16 @@ class ForgetfulCatalogue(ProgramCatalogue):
         return await super().recall(program_id, revision)
 
 
-def recorder_of(database: Database, way: str) -> Recorder:
-    """Build the way of recording that is measured."""
-    if way == "orm":
-        return OrmRecorder(database)
-    return Recorder(database.open_connection, database.make_partitions, SystemClock())
-
-
-def changed(runtime: Runtime, way: str) -> Runtime:
-    """Put the way of recording that is measured into a runtime."""
+def by_orm(runtime: Runtime) -> Runtime:
+    """Put the ORM's way of reading and recording into a runtime."""
     database, clock = runtime.database, SystemClock()
-    recorder = recorder_of(database, way)
     ids = Ids(clock)
     owner_id = ids.new()
     records = ExecutionRecords(
-        database, recorder, ids, Shield(), runtime.metrics, RecordRules(patience_s=2.0)
+        database, OrmRecorder(database), ids, Shield(), runtime.metrics, RecordRules(PATIENCE_S)
     )
-    catalogue = (ForgetfulCatalogue if way == "orm" else ProgramCatalogue)(database, clock)
     execute = ProgramExecution(
-        catalogue,
+        ForgetfulCatalogue(database, clock),
         runtime.adapters,
         records,
         Runs(lambda: owner_id),
@@ -138,11 +132,12 @@ async def main(way: str, port: int, url: str) -> None:
         await serve(bare_app(), port)
         return
     settings = Settings(
-        database=DatabaseSettings(url=SecretStr(url)), auth=AuthSettings(mode="none")
+        database=DatabaseSettings(url=SecretStr(url), pool_timeout_ms=int(PATIENCE_S * 1_000)),
+        auth=AuthSettings(mode="none"),
     )
     configure_logging(settings.logging, Mask())
     async with open_runtime(settings) as runtime:
-        used = runtime if way == "recorder" else changed(runtime, way)
+        used = runtime if way == "recorder" else by_orm(runtime)
         await serve(create_app(settings, used), port)
 
 

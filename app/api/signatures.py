@@ -60,7 +60,7 @@ _IN_FIELDS: Document = {
     "description": "Which team a ticket goes to.",
     "inputs": [
         {"name": "ticket", "type": "string", "constraints": {"max_length": 2000}},
-        {"name": "teams", "type": "list[string]", "default": ["billing", "support"]},
+        {"name": "teams", "type": "list[string]", "description": "Those that there are."},
     ],
     "outputs": [{"name": "team", "type": "string"}, {"name": "urgency", "type": "float"}],
 }
