@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx
@@ -27,6 +28,14 @@ TEMPLATE = "template_dspatch"
 # How long an example may take says more of the machine than of us; each test has its time limit.
 hypothesis.settings.register_profile("dspatch", deadline=None)
 hypothesis.settings.load_profile("dspatch")
+
+
+def pytest_testnodeready(node: Any) -> None:
+    """Give a worker of pytest-xdist the time to save its coverage before it is killed.
+
+    It has 10 seconds, in which a busy machine does not end a process of this size.
+    """
+    node.nodemanager.EXIT_TIMEOUT = 60
 
 
 @pytest.fixture(autouse=True, scope="session")
