@@ -133,17 +133,17 @@ async def test_a_crash_in_a_sweep_is_made_good_by_the_next(
     quick: dict[str, str], checkpoint: Checkpoint
 ) -> None:
     """Whether it was committed or not, each execution of the dead ends once."""
-    patient = {"DSPATCH_PROCESSES__SWEEP_MS": "5000"}
     dies = {"DSPATCH_CRASH_AT": f"{checkpoint}:1"}
-    async with peers(quick, patient, dies, patient) as (first, second, third):
-        program_id = await a_mock(third.client, 60_000)
+    async with peers(quick, {}, dies) as (first, second):
+        program_id = await a_mock(second.client, 60_000)
         lost = [first.execute(program_id) for _ in range(3)]
-        await until_running(third, 3)
+        await until_running(second, 3)
         await first.server.stop(signal.SIGKILL)
         assert await second.server.process.wait() == -signal.SIGKILL
-        await until_none_runs(third)
-        found = await third.listed()
-        await until_counted(third, program_id, 3)
+        async with peers(quick, {}) as (third,):
+            await until_none_runs(third)
+            found = await third.listed()
+            await until_counted(third, program_id, 3)
         await asyncio.gather(*lost, return_exceptions=True)
     assert [one["error"]["type"] for one in found] == ["worker_crashed"] * 3
 
