@@ -15,6 +15,7 @@ from app.api import (
     program_states,
     program_statistics,
     programs,
+    signature_checks,
     signatures,
 )
 from app.api.answer_headers import AnswerHeadersMiddleware
@@ -31,6 +32,7 @@ from app.settings import Settings
 ROUTERS = (
     executions.router,  # first asked, since most requests are for it
     signatures.router,
+    signature_checks.router,
     programs.router,
     program_states.router,
     program_openapi.router,

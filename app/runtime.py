@@ -31,7 +31,10 @@ from app.actions.readiness import Readiness
 from app.actions.signature_check import SignatureCheck
 from app.actions.signature_registration import SignatureRegistration
 from app.actions.signature_transition import SignatureTransition
+from app.actions.signature_validation import SignatureValidation
+from app.actions.signature_validation.step import Tools
 from app.adapters.registry import AdapterRegistry
+from app.adapters.signature_modules import SignatureModules
 from app.background import Background, every, repeatedly
 from app.checkpoints import Reached, crash_at
 from app.database import Database
@@ -80,6 +83,7 @@ class Runtime:
     clock_offset_s: float
     keyring: Keyring
     register_signature: SignatureRegistration
+    validate_signature: SignatureValidation
     move_signature: SignatureTransition
     check_values: SignatureCheck
     register_program: ProgramRegistration
@@ -121,6 +125,7 @@ async def open_runtime(
         records = await _open_records(stack, base, settings, shield)
         stack.push_async_callback(runs.close, RUNS_GRACE_S)
         _subscribe(base.channel, catalogue, ends, runs)
+        modules = SignatureModules(settings.imports.packages, environment)
         preparation, states = ProgramPreparation(adapters), ProgramStates(adapters)
         initialize_program = ProgramInitialization(database, catalogue, preparation, shield)
         change_program = ProgramChange(database, catalogue, adapters, preparation)
@@ -134,7 +139,8 @@ async def open_runtime(
             metrics=metrics,
             clock_offset_s=base.clock_offset_s,
             keyring=_open_keyring(stack, base),
-            register_signature=SignatureRegistration(database, ids),
+            register_signature=SignatureRegistration(database, ids, modules),
+            validate_signature=SignatureValidation(Tools(modules, adapters, clock)),
             move_signature=SignatureTransition(database),
             check_values=SignatureCheck(database),
             register_program=ProgramRegistration(

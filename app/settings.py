@@ -104,6 +104,15 @@ class ProcessesSettings(Group):
         return self
 
 
+class ImportsSettings(Group):
+    """What may be imported: an import runs code."""
+
+    packages: list[str] = Field(
+        default_factory=list,
+        description="Python packages whose signatures, programs and tools may be loaded.",
+    )
+
+
 class LMSettings(Group):
     """A language model that programs ask for by name; its key never leaves the settings."""
 
@@ -206,6 +215,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     server: ServerSettings = ServerSettings()
     auth: AuthSettings = AuthSettings()
+    imports: ImportsSettings = ImportsSettings()
     lms: dict[str, LMSettings] = Field(default_factory=dict, description="Models by name.")
     adapters: dict[str, AdapterSettings] = Field(
         default_factory=dict, description="Adapters by name; mock and dspy exist unnamed."

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -10,15 +9,7 @@ from app.database import Database
 from app.errors import Fault
 from app.models import Signature
 from app.signatures.compile import CompiledSignature, ValuesError
-
-
-class Side(StrEnum):
-    """Which fields of a signature are meant."""
-
-    INPUTS = "inputs"
-    """What a caller gives."""
-    OUTPUTS = "outputs"
-    """What a model answers."""
+from app.signatures.definition import Side
 
 
 @dataclass(frozen=True)

@@ -1,41 +1,25 @@
 """Register a signature: a new version of its name, or the version that says the same."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from app.actions.signature_declaration import SignatureDeclaration
+from app.adapters.signature_modules import ModuleLoadingError, SignatureModules
 from app.database import Database
-from app.errors import InvalidSignatureError
+from app.errors import Fault, InvalidSignatureError
 from app.models import Signature
 from app.models.idempotency_keys import Claim
 from app.models.ids import Ids
 from app.signatures.definition import SignatureDefinition, SignatureError
-from app.signatures.notation import parse_notation
-from app.signatures.parser import parse_definition
 
 
-@dataclass(frozen=True)
-class SignatureRegistrationInput:
-    """What a client declares: fields as documents, or the arrow notation in their place."""
+@dataclass(frozen=True, kw_only=True)
+class SignatureRegistrationInput(SignatureDeclaration):
+    """What a client declares, under a name."""
 
     name: str
-    instructions: str = ""
     description: str = ""
-    inputs: Sequence[Mapping[str, Any]] = ()
-    outputs: Sequence[Mapping[str, Any]] = ()
-    notation: str | None = None
     claim: Claim | None = None
-
-    def definition(self) -> SignatureDefinition:
-        """Parse the fields; InvalidSignatureError names every fault."""
-        try:
-            if self.notation is not None:
-                return parse_notation(self.notation, self.instructions)
-            return parse_definition(self.inputs, self.outputs, self.instructions)
-        except SignatureError as error:
-            raise InvalidSignatureError(
-                "The signature's fields cannot be taken.", faults=error.faults
-            ) from None
 
 
 @dataclass(frozen=True)
@@ -49,13 +33,14 @@ class SignatureRegistrationReport:
 class SignatureRegistration:
     """Registers signatures."""
 
-    def __init__(self, database: Database, ids: Ids) -> None:
+    def __init__(self, database: Database, ids: Ids, modules: SignatureModules) -> None:
         self._database = database
         self._ids = ids
+        self._modules = modules
 
     async def __call__(self, wanted: SignatureRegistrationInput) -> SignatureRegistrationReport:
         """Register; raises InvalidSignatureError and KeyChangedError."""
-        definition = wanted.definition()
+        definition = await self._definition(wanted)
         async with self._database.transaction() as tx:
             await tx.signatures.lock_name(wanted.name)
             known = await tx.signatures.find_content(wanted.name, definition.content_hash)
@@ -68,7 +53,7 @@ class SignatureRegistration:
                 "id": signature_id,
                 "name": wanted.name,
                 "version": await tx.signatures.next_version(wanted.name),
-                "instructions": wanted.instructions,
+                "instructions": definition.instructions,
                 "description": wanted.description,
                 "inputs": [field.as_document() for field in definition.inputs],
                 "outputs": [field.as_document() for field in definition.outputs],
@@ -76,3 +61,21 @@ class SignatureRegistration:
                 "content_hash": definition.content_hash,
             }
             return SignatureRegistrationReport(await tx.signatures.add(values), is_new=True)
+
+    async def _definition(self, wanted: SignatureRegistrationInput) -> SignatureDefinition:
+        try:
+            draft = await wanted.read(self._modules)
+        except SignatureError as error:
+            raise _invalid(wanted, error.faults) from None
+        except ModuleLoadingError as error:
+            fault = Fault("/signature_module", "module", str(error))
+            raise _invalid(wanted, [fault]) from None
+        if draft.faults:
+            raise _invalid(wanted, draft.faults)
+        return draft.definition
+
+
+def _invalid(wanted: SignatureDeclaration, faults: Sequence[Fault]) -> InvalidSignatureError:
+    if wanted.notation is not None:
+        faults = [replace(fault, path="/notation") for fault in faults]
+    return InvalidSignatureError("The signature's fields cannot be taken.", faults=faults)

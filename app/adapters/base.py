@@ -143,6 +143,15 @@ class Adapter(Protocol):
 
 
 @runtime_checkable
+class ConvertsSignatures(Protocol):
+    """An adapter that has a form of its own for signatures, and can tell what that form holds."""
+
+    async def convert_signature(self, signature: SignatureDefinition) -> SignatureDefinition:
+        """Give the signature as it comes back out of the adapter's own form."""
+        ...
+
+
+@runtime_checkable
 class WarmsUp(Protocol):
     """An adapter whose first call would wait for something that can be done before."""
 

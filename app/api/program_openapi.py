@@ -15,7 +15,7 @@ from app.api.views import Document
 from app.errors import ProgramNotFoundError
 from app.models import Program
 from app.signatures.definition import SignatureDefinition
-from app.signatures.json_schema import side_schema
+from app.signatures.serializers.json_schema import side_schema
 
 router = APIRouter(prefix="/v1/programs", tags=["programs"], route_class=ContractRoute)
 

@@ -1,13 +1,13 @@
 """The routes of signatures."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import ConfigDict, Field, model_validator
 
-from app.actions.signature_check import Side
+from app.actions.signature_declaration import SignatureDeclaration
 from app.actions.signature_registration import (
     SignatureRegistrationInput,
     SignatureRegistrationReport,
@@ -29,6 +29,7 @@ from app.models import IdempotencyKey
 from app.models import Signature as SignatureRow
 from app.models.idempotency_keys import Claim
 from app.models.states import SignatureStatus
+from app.signatures.definition import Side
 from app.stores.pages import Paged
 
 router = APIRouter(prefix="/v1/signatures", tags=["signatures"], route_class=ContractRoute)
@@ -66,36 +67,53 @@ _IN_FIELDS: Document = {
 }
 
 
-class SignatureCreate(RequestBody):
-    """A signature: fields, or the arrow notation in their place."""
+class SignatureDeclare(RequestBody):
+    """Fields, the arrow notation, or a class in a Python module."""
+
+    instructions: Text = ""
+    inputs: Fields | None = None
+    outputs: Fields | None = None
+    notation: Text | None = None
+    signature_module: Text | None = Field(
+        default=None,
+        description="From one of the packages of the setting `[imports] packages`.",
+        examples=["package.module:Name"],
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        ways = [self.inputs, self.notation, self.signature_module]
+        given = sum(way is not None for way in ways)
+        if given != 1 or (self.inputs is None) != (self.outputs is None):
+            raise ValueError("give inputs and outputs, or notation, or signature_module")
+        return self
+
+    def as_declaration(self) -> SignatureDeclaration:
+        """Give the body as actions take it."""
+        return SignatureDeclaration(**self._declared())
+
+    def _declared(self) -> Document:
+        return {
+            "instructions": self.instructions,
+            "inputs": [field.as_document() for field in self.inputs or ()],
+            "outputs": [field.as_document() for field in self.outputs or ()],
+            "notation": self.notation,
+            "signature_module": self.signature_module,
+        }
+
+
+class SignatureCreate(SignatureDeclare):
+    """A signature: fields, the arrow notation, or a class in a Python module."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_IN_NOTATION, _IN_FIELDS]})
 
     name: Name
-    instructions: Text = ""
     description: Text = ""
-    inputs: Fields | None = None
-    outputs: Fields | None = None
-    notation: Text | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> "SignatureCreate":
-        has_fields = self.inputs is not None and self.outputs is not None
-        has_some_fields = self.inputs is not None or self.outputs is not None
-        if has_some_fields == (self.notation is not None) or has_some_fields != has_fields:
-            raise ValueError("give inputs and outputs, or notation")
-        return self
 
     def as_input(self, claim: Claim | None) -> SignatureRegistrationInput:
         """Give the body as the action takes it."""
         return SignatureRegistrationInput(
-            name=self.name,
-            instructions=self.instructions,
-            description=self.description,
-            inputs=[field.as_document() for field in self.inputs or ()],
-            outputs=[field.as_document() for field in self.outputs or ()],
-            notation=self.notation,
-            claim=claim,
+            name=self.name, description=self.description, claim=claim, **self._declared()
         )
 
 

@@ -10,9 +10,17 @@ from pydantic_core import CoreSchema, ValidationError, core_schema
 
 from app.errors import Fault
 from app.signatures.definition import REQUIRED, FieldDefinition, SignatureDefinition
-from app.signatures.faults import NoSampleError, ValuesError, faults_of, shown, unknown_field
+from app.signatures.faults import (
+    NoSampleError,
+    ValuesError,
+    faults_of,
+    pointer,
+    shown,
+    unknown_field,
+)
 from app.signatures.thorough import MOST_FAULTS, ThoroughValidator
 from app.signatures.types.base import build_validator, object_schema
+from app.signatures.types.sampling import UnsampledError
 
 __all__ = ["CompiledSignature", "NoSampleError", "ValuesError"]
 
@@ -61,7 +69,14 @@ class _Side:
         return self._converted(values)
 
     def sample(self, random: Random) -> dict[str, Any]:
-        values = {name: field_type.sample(random) for name, field_type in self._types.items()}
+        values, faults = {}, []
+        for name, field_type in self._types.items():
+            try:
+                values[name] = field_type.small_sample(random)
+            except UnsampledError as error:
+                faults.append(Fault(pointer((name,)), "no_sample", f"{name}: {error}"))
+        if faults:
+            raise NoSampleError(faults)
         try:
             return self.validate(values)
         except ValuesError as error:

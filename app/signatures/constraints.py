@@ -12,7 +12,7 @@ STRICT = CoreConfig(strict=True)
 SMALLEST = -(2**63)
 LARGEST = 2**63 - 1
 _LONGEST_PATTERN = 1_000
-_EXACT = 2**53  # beyond it a float no longer holds every whole number
+EXACT = 2**53  # beyond it a float no longer holds every whole number
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _conflicts(constraints: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _normal(value: Any) -> Any:
     """JSON knows one kind of number: write 4.0 as 4, so that equal constraints read alike."""
-    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
         return int(value)
     return value
 
@@ -108,7 +108,7 @@ def _is_name_list(value: Any) -> bool:
 
 _NAMES = _strictly(core_schema.list_schema(core_schema.str_schema(min_length=1), min_length=1))
 
-COUNT = Constraint("a whole number from 0", _strictly(core_schema.int_schema(ge=0, le=_EXACT)))
+COUNT = Constraint("a whole number from 0", _strictly(core_schema.int_schema(ge=0, le=EXACT)))
 WHOLE = Constraint(
     "a whole number of 64 bits", _strictly(core_schema.int_schema(ge=SMALLEST, le=LARGEST))
 )

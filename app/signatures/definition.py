@@ -4,13 +4,23 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Self
 
 from app.signatures.faults import SignatureError
 from app.signatures.field import REQUIRED, FieldDefinition
 from app.signatures.reader import FieldReader
 
-__all__ = ["REQUIRED", "FieldDefinition", "SignatureDefinition", "SignatureError"]
+__all__ = ["REQUIRED", "FieldDefinition", "Side", "SignatureDefinition", "SignatureError"]
+
+
+class Side(StrEnum):
+    """Which fields of a signature are meant."""
+
+    INPUTS = "inputs"
+    """What a caller gives."""
+    OUTPUTS = "outputs"
+    """What a model answers."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,10 @@ class SignatureDefinition:
         if reader.faults:
             raise SignatureError(reader.faults)
         return definition
+
+    def fields(self, side: Side) -> tuple[FieldDefinition, ...]:
+        """Give the fields of one side."""
+        return self.inputs if side is Side.INPUTS else self.outputs
 
     @property
     def notation(self) -> str:

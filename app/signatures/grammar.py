@@ -10,6 +10,7 @@ argument    type | json
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from app.errors import Fault
@@ -31,7 +32,8 @@ _NULLS = frozenset({"None", "null"})
 class Grammar:
     """Reads one text. What is well formed but wrong goes to `faults`, and reading goes on.
 
-    Raises `NotationSyntaxError` where the text is not well formed.
+    The faults of a signature's fields have the paths that they have in its documents. Raises
+    `NotationSyntaxError` where the text is not well formed.
     """
 
     def __init__(self, text: str) -> None:
@@ -40,9 +42,9 @@ class Grammar:
 
     def signature(self) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
         """Read inputs and outputs, each as a list of field documents with types made."""
-        inputs = self._fields()
+        inputs = self._fields("inputs")
         self._cursor.expect("->")
-        outputs = self._fields()
+        outputs = self._fields("outputs")
         self._end("',', '=' or the end")
         return inputs, outputs
 
@@ -56,12 +58,15 @@ class Grammar:
         if not self._cursor.is_at_end:
             self._cursor.fail(expected)
 
-    def _fields(self) -> list[Mapping[str, Any]]:
+    def _fields(self, side: str) -> list[Mapping[str, Any]]:
+        fields: list[Mapping[str, Any]] = []
         if self._cursor.is_at_end or self._cursor.sees("->"):
-            return []
-        fields = [self._field()]
-        while self._cursor.take(","):
+            return fields
+        while not fields or self._cursor.take(","):
+            first = len(self.faults)
+            path = f"/{side}/{len(fields)}/type"
             fields.append(self._field())
+            self.faults[first:] = [replace(fault, path=path) for fault in self.faults[first:]]
         return fields
 
     def _field(self) -> Mapping[str, Any]:

@@ -18,6 +18,9 @@ from app.signatures.types.base import FieldType
 MAX_NAME = 64
 """The longest name of a field."""
 
+MAX_FIELDS = 1_000
+"""The most fields of a side."""
+
 _MEMBERS = ("name", "type", "constraints", "description", "default")
 
 
@@ -39,6 +42,9 @@ class FieldReader:
             return ()
         if not documents:
             self._fault((side,), "no_fields", f"{side} needs at least one field")
+        if len(documents) > MAX_FIELDS:
+            self._fault((side,), "too_many_fields", f"{side} has more than {MAX_FIELDS} fields")
+            return ()
         return tuple(self._field(document, (side, i)) for i, document in enumerate(documents))
 
     def _field(self, document: Any, at: tuple[int | str, ...]) -> FieldDefinition:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from app.actions.signature_registration import SignatureRegistration, SignatureRegistrationInput
+from app.actions.signature_registration import SignatureRegistrationInput
 from app.database import Database
 from app.errors import InvalidSignatureError
-from tests.support.factories import new_ids
+from tests.support.factories import a_registration
 
 
 def _wanted(
@@ -19,7 +19,7 @@ def _wanted(
 
 async def test_a_signature_is_stored_in_canonical_form(database: Database) -> None:
     """Fields, notation and hash are those of the parsed definition; it begins as a draft."""
-    register = SignatureRegistration(database, new_ids())
+    register = a_registration(database)
     report = await register(
         _wanted(
             "tags: list[constrained[str, max_length=9]] = [] -> mood: Literal['a', 'b']",
@@ -41,7 +41,7 @@ async def test_a_signature_is_stored_in_canonical_form(database: Database) -> No
 
 async def test_fields_say_the_same_as_the_notation(database: Database) -> None:
     """A signature out of documents is the version that the notation made."""
-    register = SignatureRegistration(database, new_ids())
+    register = a_registration(database)
     first = await register(_wanted("n: constrained[integer, min=0] -> answer: string"))
     second = await register(
         _wanted(
@@ -55,7 +55,7 @@ async def test_fields_say_the_same_as_the_notation(database: Database) -> None:
 
 async def test_versions_are_counted_per_name(database: Database) -> None:
     """Other content makes the next version; the same content gives its version, old or new."""
-    register = SignatureRegistration(database, new_ids())
+    register = a_registration(database)
     texts = ["a -> b", "a -> c", "a -> b", "a -> d"]
     reports = [await register(_wanted(text)) for text in texts]
     other = await register(_wanted("a -> b", name="other"))
@@ -66,7 +66,7 @@ async def test_versions_are_counted_per_name(database: Database) -> None:
 
 async def test_other_instructions_make_another_version(database: Database) -> None:
     """What the model is told is part of the contract; the description for people is not."""
-    register = SignatureRegistration(database, new_ids())
+    register = a_registration(database)
     await register(_wanted())
     told = await register(_wanted(instructions="Be brief."))
     described = await register(_wanted(instructions="Be brief.", description="Other words."))
@@ -76,7 +76,7 @@ async def test_other_instructions_make_another_version(database: Database) -> No
 
 async def test_every_fault_of_the_fields_is_told(database: Database) -> None:
     """All at once, each with its path."""
-    register = SignatureRegistration(database, new_ids())
+    register = a_registration(database)
     with pytest.raises(InvalidSignatureError) as refused:
         await register(
             _wanted(
@@ -91,7 +91,7 @@ async def test_every_fault_of_the_fields_is_told(database: Database) -> None:
 
 async def test_a_notation_that_does_not_parse_is_refused(database: Database) -> None:
     """The fault points at the notation."""
-    register = SignatureRegistration(database, new_ids())
+    register = a_registration(database)
     with pytest.raises(InvalidSignatureError) as refused:
         await register(_wanted("question str answer"))
     assert {fault.path for fault in refused.value.faults} == {"/notation"}
@@ -99,7 +99,7 @@ async def test_a_notation_that_does_not_parse_is_refused(database: Database) -> 
 
 async def test_twenty_at_once_count_without_gaps(database: Database) -> None:
     """Ten contents, each registered twice at once, make ten versions."""
-    register = SignatureRegistration(database, new_ids())
+    register = a_registration(database)
     wanted = [_wanted(f"question -> answer_{n}") for n in range(10)] * 2
     reports = await asyncio.gather(*(register(one) for one in wanted))
     assert sorted(report.signature.version for report in reports) == sorted([*range(1, 11)] * 2)

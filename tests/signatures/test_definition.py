@@ -2,16 +2,15 @@ from typing import Any, cast
 
 import pytest
 
-from app.signatures.definition import REQUIRED, SignatureError
+from app.signatures.definition import REQUIRED, SignatureDefinition, SignatureError
 from app.signatures.notation import parse_notation
-from app.signatures.parser import parse_definition
 
 ANSWER = {"name": "answer", "type": "string"}
 
 
 def test_fields_are_read() -> None:
     """A field of the API becomes a definition, and its document is canonical."""
-    definition = parse_definition(
+    definition = SignatureDefinition.from_documents(
         [
             {
                 "name": "n",
@@ -49,7 +48,7 @@ def test_fields_are_read() -> None:
 def test_every_fault_comes_at_once() -> None:
     """Each fault is told with its place, over both sides."""
     with pytest.raises(SignatureError) as refusal:
-        parse_definition(
+        SignatureDefinition.from_documents(
             [
                 {"name": "a", "type": "text", "constraints": {"min": 1}, "default": 1},
                 {"name": "b", "type": "integer", "constraints": {"min": 2, "max": 1, "size": 1}},
@@ -87,7 +86,7 @@ def test_every_fault_comes_at_once() -> None:
 def test_sides_are_lists(fields: Any) -> None:
     """Anything but a list of fields is a fault of the side."""
     with pytest.raises(SignatureError, match="must be a list of fields"):
-        parse_definition(fields, [ANSWER])
+        SignatureDefinition.from_documents(fields, [ANSWER])
 
 
 def test_soft_keywords_are_names() -> None:
@@ -102,7 +101,7 @@ def test_content_hash_covers_everything() -> None:
     assert hashes[0] == hashes[1]
     assert len(set(hashes)) == 4
     assert parse_notation("a -> b", "Do.").content_hash != hashes[0]
-    described = parse_definition(
+    described = SignatureDefinition.from_documents(
         [{"name": "a", "type": "string", "description": "An a."}], [{"name": "b", "type": "string"}]
     )
     assert described.content_hash != hashes[0]

@@ -19,6 +19,7 @@ from app.actions.program_execution.runs import Runs
 from app.actions.signature_registration import SignatureRegistration, SignatureRegistrationInput
 from app.adapters.base import Adapter
 from app.adapters.registry import AdapterRegistry
+from app.adapters.signature_modules import SignatureModules
 from app.database import Database
 from app.models import Execution, Program, Signature
 from app.models.audit import CLI
@@ -80,11 +81,16 @@ def bearing(key: KeyText) -> dict[str, str]:
     return {"Authorization": f"Bearer {key.text}"}
 
 
+def a_registration(database: Database) -> SignatureRegistration:
+    """Make the action that registers signatures, without any Python module allowed."""
+    return SignatureRegistration(database, new_ids(), SignatureModules((), {}))
+
+
 async def a_signature(
     database: Database, notation: str = NOTATION, *, name: str = "answer_question"
 ) -> Signature:
     """Register a signature of this notation."""
-    register = SignatureRegistration(database, new_ids())
+    register = a_registration(database)
     return (await register(SignatureRegistrationInput(name=name, notation=notation))).signature
 
 

@@ -70,6 +70,10 @@ class DspyAdapter(PreparingAdapter["PreparedProgram"]):
         """Say what a program's state holds; `unsupported` where its module cannot be built."""
         return (await self._loaded()).module_shape(program)
 
+    async def convert_signature(self, signature: SignatureDefinition) -> SignatureDefinition:
+        """Give the signature as it comes back out of a `dspy.Signature` class."""
+        return (await self._loaded()).convert_signature(signature)
+
     async def warm_up(self) -> None:
         """Import DSPy now, in a thread; a failure shows in the health check and in every call."""
         try:

@@ -2,7 +2,8 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from random import Random
@@ -20,13 +21,15 @@ from app.signatures.constraints import (
     Problem,
     check_constraints,
 )
+from app.signatures.types.sampling import MOST, Sample, UnsampledError
 
 WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron")
 """What samples of text are made of."""
 
-MOST_SAMPLED = 4_096
-"""A sample has no more characters, items or members; where more are asked for, it does not fit."""
+Schema = dict[str, Any]
+"""A JSON Schema, of draft 2020-12."""
 
+_COUNTED = ("min_length", "min_size", "dimensions")
 _JSON = core_schema.definition_reference_schema("json")
 _TEXT = core_schema.str_schema(min_length=0)
 _FLOAT = core_schema.chain_schema(  # or else the whole numbers refused above would become floats
@@ -58,11 +61,17 @@ class FieldType(ABC):
     """The type of a field, with its constraints; two are equal if they accept the same way.
 
     A type is one file: its notation, its constraints, its pydantic-core schema, its conversion,
-    its Python annotation and its samples.
+    its JSON Schema, its Python annotation and its samples.
     """
 
     name: ClassVar[str]
     allowed: ClassVar[Mapping[str, Constraint]] = {}
+    keywords: ClassVar[Mapping[str, str]] = {}
+    """JSON Schema's keywords, with the constraint that each one says."""
+    weight: ClassVar[int] = 2
+    """What the type itself adds to a signature's complexity."""
+    wrong: ClassVar[tuple[Any, ...]] = ()
+    """JSON values of other kinds, which do not convert."""
 
     constraints: Mapping[str, Any] = field(default_factory=dict, kw_only=True, hash=False)
 
@@ -78,16 +87,66 @@ class FieldType(ABC):
         """Give the schema of unconverted values, constraints in it; see `build_validator`."""
 
     @abstractmethod
+    def shape(self) -> Schema:
+        """Give the JSON Schema of unconverted values, as far as it has keywords for them."""
+
+    @abstractmethod
     def annotation(self) -> Any:
         """Give the Python type that says the same to DSPy."""
 
     @abstractmethod
     def sample(self, random: Random) -> Any:
-        """Make a value that the type accepts as it stands: the same for the same `random`."""
+        """Make a value that the type accepts as it stands: the same for the same `random`.
+
+        Constraints that leave no value give one that they refuse. Raises `UnsampledError`, and
+        may be very large: see `small_sample`.
+        """
+
+    def small_sample(self, random: Random) -> Any:
+        """Make a sample as `sample` does; a type of larger values raises `UnsampledError`, too."""
+        if self.sample_size > MOST:
+            raise UnsampledError(f"its values have more than {MOST} parts")
+        return self.sample(random)
+
+    @abstractmethod
+    def edges(self, random: Random) -> Iterator[Sample]:
+        """Make values at each bound of the constraints and just past it."""
+
+    def samples(self, random: Random) -> Iterator[Sample]:
+        """Make values to try the type with: ordinary ones, at and past each bound, of other kinds.
+
+        What can be told only by asking the type itself is left out.
+        """
+        with suppress(UnsampledError):
+            yield Sample(self.small_sample(random), must_pass=True)
+            yield from self.edges(random)
+        yield from (Sample(value, must_pass=False) for value in self.wrong)
 
     def convert(self, value: Any) -> Any:
         """Give the value as the type wants it, or as it came where it cannot be converted."""
         return value
+
+    def remarks(self) -> Iterator[str]:
+        """Say in a sentence each what JSON Schema has no keyword for."""
+        yield from ()
+
+    def json_schema(self) -> Schema:
+        """Give the JSON Schema of unconverted values, and in its description what it cannot say."""
+        words = " ".join(self.remarks())
+        return {**self.shape(), "description": words} if words else self.shape()
+
+    def told(self) -> Schema:
+        """Give the constraints that are set, under JSON Schema's keywords for them."""
+        return {
+            keyword: self.constraints[name]
+            for keyword, name in self.keywords.items()
+            if name in self.constraints
+        }
+
+    @property
+    def parts(self) -> tuple["FieldType", ...]:
+        """The types that stand in the type's brackets."""
+        return ()
 
     def allowed_constraints(self) -> Mapping[str, Constraint]:
         """Give the constraints that the type takes, in their canonical order."""
@@ -103,6 +162,17 @@ class FieldType(ABC):
             )
         together = {**self.constraints, **given}
         return replace(self, constraints=check_constraints(self.name, self.allowed, together))
+
+    @property
+    def sample_size(self) -> int:
+        """How many characters, items and members a sample has at least."""
+        counts = [self.constraints.get(name, 1) for name in _COUNTED]
+        return int(max(1, *counts)) * self.part_size
+
+    @property
+    def part_size(self) -> int:
+        """How many of them each item or member of a sample has at least."""
+        return max(1, sum(part.sample_size for part in self.parts))
 
     @property
     def bare(self) -> str:
@@ -151,6 +221,16 @@ def object_schema(
     }
     # A typed dict does not take over the strictness of what stands around it.
     return core_schema.typed_dict_schema(fields, extra_behavior="forbid", config=STRICT)
+
+
+def object_shape(members: Mapping[str, Schema], *, optional: Collection[str] = ()) -> Schema:
+    """Give the JSON Schema of an object with these members and no others."""
+    return {
+        "type": "object",
+        "properties": dict(members),
+        "required": [name for name in members if name not in optional],
+        "additionalProperties": False,
+    }
 
 
 def list_schema(

@@ -1,5 +1,6 @@
 """Objects whose members are of one type."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 from types import GenericAlias
@@ -9,8 +10,9 @@ from pydantic_core import CoreSchema, core_schema
 from typing_extensions import override
 
 from app.signatures.types.atom import AtomType
-from app.signatures.types.base import MOST_SAMPLED, FieldType, TypeArgumentsError
-from app.signatures.types.map import MapType, with_required_keys
+from app.signatures.types.base import FieldType, Schema, TypeArgumentsError
+from app.signatures.types.map import MapType, member_edges, with_required_keys
+from app.signatures.types.sampling import Sample
 from app.signatures.types.string import StringType
 
 _TRIES = 100
@@ -25,7 +27,10 @@ class DictType(FieldType):
     value: FieldType
 
     name = "dict"
+    weight = 4
+    wrong: ClassVar = (None, True, 5, "text", [])
     allowed: ClassVar = MapType.allowed
+    keywords: ClassVar = MapType.keywords
 
     @override
     @classmethod
@@ -42,6 +47,11 @@ class DictType(FieldType):
     @override
     def bare(self) -> str:
         return f"dict[{self.key.notation}, {self.value.notation}]"
+
+    @property
+    @override
+    def parts(self) -> tuple[FieldType, ...]:
+        return (self.key, self.value)
 
     @override
     def core_schema(self) -> CoreSchema:
@@ -60,15 +70,37 @@ class DictType(FieldType):
         return {key: self.value.convert(item) for key, item in value.items()}
 
     @override
+    def shape(self) -> Schema:
+        return {
+            "type": "object",
+            "propertyNames": self.key.json_schema(),
+            "additionalProperties": self.value.json_schema(),
+            **self.told(),
+        }
+
+    @override
     def annotation(self) -> Any:
         return GenericAlias(dict, (self.key.annotation(), self.value.annotation()))
 
     @override
     def sample(self, random: Random) -> dict[str, Any]:
         keys = dict.fromkeys(self.constraints.get("required_keys", ()))
-        size = max(len(keys), min(self.constraints.get("min_size", 0), MOST_SAMPLED))
-        for _ in range(min(_TRIES * size, MOST_SAMPLED)):
+        size = max(len(keys), self.constraints.get("min_size", 0))
+        for _ in range(_TRIES * size):
             if len(keys) >= size:
                 break
             keys[self.key.sample(random)] = None
         return {key: self.value.sample(random) for key in keys}
+
+    @override
+    def edges(self, random: Random) -> Iterator[Sample]:
+        whole, value = self.sample(random), self.value.sample(random)
+        yield from member_edges(self, whole, value)
+        key = next(iter(whole), None) or self.key.sample(random)
+        has_room = whole or self.constraints.get("max_size") != 0
+        for item in self.value.samples(random):
+            if has_room or not item.must_pass:
+                yield Sample({**whole, key: item.value}, item.must_pass)
+        for other in self.key.samples(random):
+            if isinstance(other.value, str) and not other.must_pass:
+                yield Sample({**whole, other.value: value}, must_pass=False)

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import partial
 from random import Random
@@ -12,7 +12,8 @@ from pydantic_core import CoreSchema, core_schema
 from typing_extensions import override
 
 from app.signatures.constraints import COUNT, NUMBER
-from app.signatures.types.base import FieldType
+from app.signatures.types.base import FieldType, Schema
+from app.signatures.types.sampling import Sample
 
 _NOT_ZERO = re.compile("[^eE]*[1-9]")
 
@@ -21,7 +22,10 @@ class FloatType(FieldType):
     """A finite number; a numeric text converts. It is rounded before its bounds are checked."""
 
     name = "float"
+    weight = 1
+    wrong: ClassVar = (None, True, "no number", [], {})
     allowed: ClassVar = {"min": NUMBER, "max": NUMBER, "precision": COUNT}
+    keywords: ClassVar = {"minimum": "min", "maximum": "max"}
 
     @override
     def core_schema(self) -> CoreSchema:
@@ -47,12 +51,32 @@ class FloatType(FieldType):
                 return value
 
     @override
+    def shape(self) -> Schema:
+        return {"type": "number", **self.told()}
+
+    @override
+    def remarks(self) -> Iterator[str]:
+        if "precision" in self.constraints:
+            yield f"Rounded to {self.constraints['precision']} decimals."
+
+    @override
     def annotation(self) -> Any:
         return float
 
     @override
     def sample(self, random: Random) -> float:
         return number_sample(random, self.constraints.get("min"), self.constraints.get("max"))
+
+    @override
+    def edges(self, random: Random) -> Iterator[Sample]:
+        for name, outwards in (("min", -math.inf), ("max", math.inf)):
+            bound = self.constraints.get(name)
+            if bound is None:
+                continue
+            if "precision" not in self.constraints:
+                yield Sample(float(bound), must_pass=True)
+                yield Sample(str(bound), must_pass=True)
+            yield from past_bound(bound, outwards, is_rounded="precision" in self.constraints)
 
 
 def number_sample(random: Random, low: float | None, high: float | None) -> float:
@@ -64,6 +88,13 @@ def number_sample(random: Random, low: float | None, high: float | None) -> floa
     drawn = low + (high - low) * random.random()
     short = round(drawn, 2)
     return short if low <= short <= high else low
+
+
+def past_bound(bound: float, outwards: float, *, is_rounded: bool) -> Iterator[Sample]:
+    """Make a number past the bound that rounding does not bring back, if there is one."""
+    past = bound + math.copysign(1, outwards) if is_rounded else math.nextafter(bound, outwards)
+    if math.isfinite(past) and past != bound:
+        yield Sample(past, must_pass=False)
 
 
 def _rounded(decimals: int, value: float) -> float:

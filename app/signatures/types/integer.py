@@ -1,13 +1,15 @@
 """Whole numbers."""
 
+from collections.abc import Iterator
 from random import Random
 from typing import Any, ClassVar
 
 from pydantic_core import CoreSchema, core_schema
 from typing_extensions import override
 
-from app.signatures.constraints import LARGEST, SMALLEST, STEP, WHOLE
-from app.signatures.types.base import FieldType
+from app.signatures.constraints import EXACT, LARGEST, SMALLEST, STEP, WHOLE
+from app.signatures.types.base import FieldType, Schema
+from app.signatures.types.sampling import Sample
 
 _DIGITS = 1_000
 """A longer text is no number of ours, and costs to read."""
@@ -17,7 +19,10 @@ class IntegerType(FieldType):
     """A whole number of 64 bits; a whole float and a text of digits convert."""
 
     name = "integer"
+    weight = 1
+    wrong: ClassVar = (None, True, 4.5, "4.0", "no number", [], {})
     allowed: ClassVar = {"min": WHOLE, "max": WHOLE, "multiple_of": STEP}
+    keywords: ClassVar = {"minimum": "min", "maximum": "max", "multipleOf": "multiple_of"}
 
     @override
     def core_schema(self) -> CoreSchema:
@@ -30,6 +35,10 @@ class IntegerType(FieldType):
     @override
     def convert(self, value: Any) -> Any:
         return as_whole_number(value)
+
+    @override
+    def shape(self) -> Schema:
+        return {"type": "integer", **self.told()}
 
     @override
     def annotation(self) -> Any:
@@ -45,6 +54,18 @@ class IntegerType(FieldType):
             first = high // step * step
         room = min(9, max(0, high - first) // step)
         return first + step * random.randint(0, room)
+
+    @override
+    def edges(self, random: Random) -> Iterator[Sample]:
+        step = self.constraints.get("multiple_of", 1)
+        low, high = self.constraints.get("min", SMALLEST), self.constraints.get("max", LARGEST)
+        for bound, past in ((low, low - 1), (high, high + 1)):
+            if bound % step == 0:
+                yield Sample(bound, must_pass=True)
+                yield Sample(float(bound) if abs(bound) < EXACT else str(bound), must_pass=True)
+            yield Sample(past, must_pass=False)
+        if step > 1:
+            yield Sample(low - low % step + 1, must_pass=False)
 
 
 def as_whole_number(value: Any) -> Any:

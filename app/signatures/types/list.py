@@ -1,6 +1,6 @@
 """Lists of one type."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from random import Random
 from types import GenericAlias
@@ -11,7 +11,8 @@ from typing_extensions import override
 
 from app.signatures.constraints import COUNT, FLAG
 from app.signatures.types.any import AnyType
-from app.signatures.types.base import MOST_SAMPLED, FieldType, list_schema, one_type
+from app.signatures.types.base import FieldType, Schema, list_schema, one_type
+from app.signatures.types.sampling import MOST, Sample
 
 _TRIES = 100
 """Draws for one more different item, before a sample of a unique list gives up."""
@@ -24,7 +25,14 @@ class ListType(FieldType):
     item: FieldType
 
     name = "list"
+    weight = 3
+    wrong: ClassVar = (None, True, 5, "text", {})
     allowed: ClassVar = {"min_length": COUNT, "max_length": COUNT, "unique": FLAG}
+    keywords: ClassVar = {
+        "minItems": "min_length",
+        "maxItems": "max_length",
+        "uniqueItems": "unique",
+    }
 
     @override
     @classmethod
@@ -35,6 +43,11 @@ class ListType(FieldType):
     @override
     def bare(self) -> str:
         return f"list[{self.item.notation}]"
+
+    @property
+    @override
+    def parts(self) -> tuple[FieldType, ...]:
+        return (self.item,)
 
     @override
     def core_schema(self) -> CoreSchema:
@@ -52,22 +65,46 @@ class ListType(FieldType):
         return [self.item.convert(item) for item in value] if isinstance(value, list) else value
 
     @override
+    def shape(self) -> Schema:
+        return {"type": "array", "items": self.item.json_schema(), **self.told()}
+
+    @override
     def annotation(self) -> Any:
         return GenericAlias(list, (self.item.annotation(),))
 
     @override
     def sample(self, random: Random) -> list[Any]:
         length = max(self.constraints.get("min_length", 0), random.randint(1, 3))
-        length = min(length, self.constraints.get("max_length", length), MOST_SAMPLED)
+        length = min(length, self.constraints.get("max_length", length))
         if not self.constraints.get("unique"):
             return [self.item.sample(random) for _ in range(length)]
         different: dict[Hashable, Any] = {}
-        for _ in range(min(_TRIES * length, MOST_SAMPLED)):
+        for _ in range(_TRIES * length):
             if len(different) == length:
                 break
             item = self.item.sample(random)
             different.setdefault(_identity(item), item)
         return list(different.values())
+
+    @override
+    def edges(self, random: Random) -> Iterator[Sample]:
+        whole = self.sample(random)
+        is_unique = self.constraints.get("unique")
+        least, most = (
+            self.constraints.get("min_length", 0),
+            self.constraints.get("max_length", MOST),
+        )
+        if 0 < least <= len(whole):
+            yield Sample(whole[: least - 1], must_pass=False)
+        if not whole:
+            return
+        if is_unique:
+            yield Sample([*whole, whole[0]], must_pass=False)
+        if most * self.part_size < MOST:
+            yield Sample(whole[:1] * (most + 1), must_pass=False)
+        for item in self.item.samples(random):
+            if not (is_unique and item.must_pass):
+                yield Sample([item.value, *whole[1:]], item.must_pass)
 
 
 def _check_unique(items: list[Any]) -> list[Any]:

@@ -1,5 +1,6 @@
 """What a model said, as it came."""
 
+from collections.abc import Iterator
 from random import Random
 from typing import Any, ClassVar
 
@@ -7,15 +8,18 @@ from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 from typing_extensions import override
 
 from app.signatures.constraints import COUNT
-from app.signatures.types.base import FieldType, json_value_schema, text_schema
-from app.signatures.types.string import text_sample
+from app.signatures.types.base import FieldType, Schema, json_value_schema, text_schema
+from app.signatures.types.sampling import Sample
+from app.signatures.types.string import length_edges, text_sample
 
 
 class ModelOutputType(FieldType):
     """Text or an object; `max_length` bounds the text alone."""
 
     name = "model_output"
+    wrong: ClassVar = (None, True, 5, [])
     allowed: ClassVar = {"max_length": COUNT}
+    keywords: ClassVar = {"maxLength": "max_length"}
 
     @override
     def core_schema(self) -> CoreSchema:
@@ -34,9 +38,18 @@ class ModelOutputType(FieldType):
         return value
 
     @override
+    def shape(self) -> Schema:
+        return {"anyOf": [{"type": "string", **self.told()}, {"type": "object"}]}
+
+    @override
     def annotation(self) -> Any:
         return str | dict[str, Any]
 
     @override
     def sample(self, random: Random) -> str:
         return text_sample(random, max_length=self.constraints.get("max_length"))
+
+    @override
+    def edges(self, random: Random) -> Iterator[Sample]:
+        yield Sample({"text": "any object"}, must_pass=True)
+        yield from length_edges(self.constraints, is_plain=True)

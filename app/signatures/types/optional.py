@@ -1,6 +1,6 @@
 """A value or null."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Self
@@ -9,7 +9,8 @@ from pydantic_core import CoreSchema, core_schema
 from typing_extensions import override
 
 from app.signatures.constraints import Constraint
-from app.signatures.types.base import FieldType, one_type
+from app.signatures.types.base import FieldType, Schema, one_type
+from app.signatures.types.sampling import Sample
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class OptionalType(FieldType):
 
     @property
     @override
+    def sample_size(self) -> int:
+        return self.inner.sample_size
+
+    @property
+    @override
     def bare(self) -> str:
         return f"optional[{self.inner.bare}]"
 
@@ -46,6 +52,11 @@ class OptionalType(FieldType):
     @override
     def notation(self) -> str:
         return f"optional[{self.inner.notation}]"
+
+    @property
+    @override
+    def parts(self) -> tuple[FieldType, ...]:
+        return (self.inner,)
 
     @override
     def core_schema(self) -> CoreSchema:
@@ -56,9 +67,25 @@ class OptionalType(FieldType):
         return None if value is None else self.inner.convert(value)
 
     @override
+    def shape(self) -> Schema:
+        inner = self.inner.json_schema()
+        members = inner["anyOf"] if inner.keys() == {"anyOf"} else [inner]
+        return {"anyOf": [*members, {"type": "null"}]}
+
+    @override
     def annotation(self) -> Any:
         return self.inner.annotation() | None
 
     @override
     def sample(self, random: Random) -> Any:
         return self.inner.sample(random)
+
+    @override
+    def edges(self, random: Random) -> Iterator[Sample]:
+        yield Sample(None, must_pass=True)
+        for sample in self.inner.edges(random):
+            if sample.value is not None:
+                yield sample
+        for value in self.inner.wrong:
+            if value is not None:
+                yield Sample(value, must_pass=False)

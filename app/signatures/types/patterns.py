@@ -87,7 +87,7 @@ class _Reader:
             first = self._member()
             if self._rest[-1:] == ["-"] and self._rest[-2:-1] != ["]"]:
                 self._expect("-")
-                first = "".join(map(chr, range(ord(first), ord(self._member()) + 1)))
+                first = _between(first, self._member())
             members += first
         return "".join(c for c in _PRINTABLE if c not in members) if negated else members
 
@@ -154,6 +154,12 @@ class _Reader:
         if not self._rest:
             raise UnknownPatternError
         return self._rest.pop()
+
+
+def _between(first: str, last: str) -> str:
+    if len(first) != 1 or len(last) != 1:
+        raise UnknownPatternError
+    return "".join(map(chr, range(ord(first), ord(last) + 1)))
 
 
 def _any_of(characters: str, random: Random) -> str:

@@ -1,9 +1,10 @@
 """Values that carry a tag."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import create_model
 from pydantic_core import CoreSchema, core_schema
@@ -12,11 +13,14 @@ from typing_extensions import override
 from app.signatures.constraints import TEXT
 from app.signatures.types.base import (
     FieldType,
+    Schema,
     TypeArgumentsError,
     as_json,
     object_schema,
+    object_shape,
     plain,
 )
+from app.signatures.types.sampling import Sample
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class TaggedType(FieldType):
     inner: FieldType
 
     name = "tagged"
+    wrong: ClassVar = (None, True, 5, "text", [], {})
 
     @override
     @classmethod
@@ -42,6 +47,11 @@ class TaggedType(FieldType):
     def bare(self) -> str:
         return f"tagged[{as_json(self.tag)}, {self.inner.notation}]"
 
+    @property
+    @override
+    def parts(self) -> tuple[FieldType, ...]:
+        return (self.inner,)
+
     @override
     def core_schema(self) -> CoreSchema:
         tag = core_schema.literal_schema([self.tag])
@@ -54,6 +64,11 @@ class TaggedType(FieldType):
                 return {**others, "value": self.inner.convert(inner)}
             case other:
                 return other
+
+    @override
+    def shape(self) -> Schema:
+        tag = {"type": "string", "const": self.tag}
+        return object_shape({"tag": tag, "value": self.inner.json_schema()})
 
     @override
     def annotation(self) -> Any:
@@ -70,3 +85,12 @@ class TaggedType(FieldType):
     @override
     def sample(self, random: Random) -> dict[str, Any]:
         return {"tag": self.tag, "value": self.inner.sample(random)}
+
+    @override
+    def edges(self, random: Random) -> Iterator[Sample]:
+        for sample in self.inner.samples(random):
+            yield Sample({"tag": self.tag, "value": sample.value}, sample.must_pass)
+        whole = self.sample(random)
+        yield Sample({**whole, "tag": f"not {self.tag}"}, must_pass=False)
+        yield Sample({**whole, "more": 1}, must_pass=False)
+        yield Sample({"tag": self.tag}, must_pass=False)

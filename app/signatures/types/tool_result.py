@@ -1,7 +1,8 @@
 """What tools give back."""
 
+from collections.abc import Iterator
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel
 from pydantic_core import CoreSchema, core_schema
@@ -10,11 +11,14 @@ from typing_extensions import override
 from app.signatures.types.base import (
     WORDS,
     FieldType,
+    Schema,
     json_value_schema,
     object_schema,
+    object_shape,
     plain,
     text_schema,
 )
+from app.signatures.types.sampling import Sample
 
 
 class ToolResult(BaseModel):
@@ -29,6 +33,7 @@ class ToolResultType(FieldType):
     """An object {tool, result, error?}; error is text or null."""
 
     name = "tool_result"
+    wrong: ClassVar = (None, True, "text", [], {}, {"tool": "t"}, {"tool": "", "result": 1})
 
     @override
     def core_schema(self) -> CoreSchema:
@@ -46,9 +51,24 @@ class ToolResultType(FieldType):
         return plain(value)
 
     @override
+    def shape(self) -> Schema:
+        members: Schema = {
+            "tool": {"type": "string", "minLength": 1},
+            "result": {},
+            "error": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        }
+        return object_shape(members, optional={"error"})
+
+    @override
     def annotation(self) -> Any:
         return ToolResult
 
     @override
     def sample(self, random: Random) -> dict[str, Any]:
         return {"tool": random.choice(WORDS), "result": random.choice(WORDS)}
+
+    @override
+    def edges(self, random: Random) -> Iterator[Sample]:
+        for error in (None, "it failed"):
+            yield Sample({"tool": "search", "result": None, "error": error}, must_pass=True)
+        yield Sample({"tool": "search", "result": 1, "error": 5}, must_pass=False)

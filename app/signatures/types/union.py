@@ -1,5 +1,6 @@
 """One of several types."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -9,8 +10,9 @@ from typing import Any
 from pydantic_core import CoreSchema, core_schema
 from typing_extensions import override
 
-from app.signatures.types.base import FieldType, TypeArgumentsError
+from app.signatures.types.base import FieldType, Schema, TypeArgumentsError
 from app.signatures.types.optional import OptionalType
+from app.signatures.types.sampling import Sample
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class UnionType(FieldType):
     def bare(self) -> str:
         return f"union[{', '.join(member.notation for member in self.members)}]"
 
+    @property
+    @override
+    def parts(self) -> tuple[FieldType, ...]:
+        return self.members
+
     @override
     def core_schema(self) -> CoreSchema:
         # "smart" prefers the member that need not even turn 3 into 3.0.
@@ -56,12 +63,24 @@ class UnionType(FieldType):
         return next((tried for member, tried in fitting if member.accepts(tried)), value)
 
     @override
+    def shape(self) -> Schema:
+        return {"anyOf": [member.json_schema() for member in self.members]}
+
+    @override
     def annotation(self) -> Any:
         return reduce(or_, (member.annotation() for member in self.members))
 
     @override
     def sample(self, random: Random) -> Any:
         return random.choice(self.members).sample(random)
+
+    @override
+    def edges(self, random: Random) -> Iterator[Sample]:
+        for member in self.members:
+            yield from (sample for sample in member.samples(random) if sample.must_pass)
+        for value in self.members[0].wrong:
+            if all(_holds(member.wrong, value) for member in self.members):
+                yield Sample(value, must_pass=False)
 
 
 def _flattened(argument: Any) -> tuple[FieldType | None, ...]:
@@ -74,3 +93,7 @@ def _flattened(argument: Any) -> tuple[FieldType | None, ...]:
             return (argument,)
         case _:
             raise TypeArgumentsError("union takes types in brackets")
+
+
+def _holds(values: tuple[Any, ...], value: Any) -> bool:
+    return any(type(other) is type(value) and other == value for other in values)
