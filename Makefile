@@ -15,7 +15,7 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 CLIENTS := .venv-clients
 INSTALLED_CLIENTS := $(CLIENTS)/.installed
 
-.PHONY: help install demo test scenarios check static coverage format bench-record bench-validation openapi settings migration lock clients fuzz ci clean
+.PHONY: help install demo test scenarios check static coverage format bench-record bench-signatures bench-validation openapi settings types migration lock clients fuzz ci clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ scenarios: $(INSTALLED_DEV) ## the long scenarios on real processes: docs/howto/
 bench-validation: $(INSTALLED) ## validation of inputs beside a hand-written pydantic model
 	@$(BIN)/python -m bench.validation
 
+bench-signatures: $(INSTALLED) ## reading, writing and checking of signatures
+	@$(BIN)/python -m bench.signatures
+
 check: static coverage ## everything of `make static`, and that the tests run every branch
 
 coverage: $(INSTALLED_DEV) ## all tests once more, under the tracer: each branch of app/ is run
@@ -65,6 +68,7 @@ static: $(INSTALLED_DEV) ## in a minute: format, lint, types, layers, sizes, Ope
 	@$(BIN)/python -m scripts.sizes
 	@$(BIN)/python -m scripts.openapi --check
 	@$(BIN)/python -m scripts.settings_page --check
+	@$(BIN)/python -m scripts.types_page --check
 	@$(BIN)/pytest -q -n 0 tests/test_migrations.py
 
 format: $(INSTALLED_DEV) ## format the code and mend what ruff can mend
@@ -79,6 +83,9 @@ openapi: $(INSTALLED_DEV) ## write docs/openapi.json anew
 
 settings: $(INSTALLED_DEV) ## write docs/howto/settings.md anew
 	@$(BIN)/python -m scripts.settings_page
+
+types: $(INSTALLED_DEV) ## write docs/types.md anew
+	@$(BIN)/python -m scripts.types_page
 
 migration: $(INSTALLED_DEV) ## make a migration out of the models' change: make migration m="add a table"
 	@$(BIN)/python -m scripts.migration "$(m)"

@@ -64,15 +64,12 @@ class SignatureRegistration:
 
     async def _definition(self, wanted: SignatureRegistrationInput) -> SignatureDefinition:
         try:
-            draft = await wanted.read(self._modules)
+            return (await wanted.read(self._modules)).sound()
         except SignatureError as error:
             raise _invalid(wanted, error.faults) from None
         except ModuleLoadingError as error:
             fault = Fault("/signature_module", "module", str(error))
             raise _invalid(wanted, [fault]) from None
-        if draft.faults:
-            raise _invalid(wanted, draft.faults)
-        return draft.definition
 
 
 def _invalid(wanted: SignatureDeclaration, faults: Sequence[Fault]) -> InvalidSignatureError:

@@ -1,5 +1,6 @@
 """The routes that look at signatures: validation, documents for other tools, comparison."""
 
+import asyncio
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -118,7 +119,8 @@ async def get_signature_schema(
     side: Side = Side.INPUTS,
 ) -> SignatureDocument:
     found = await _signature(runtime, signature_id)
-    written = SERIALIZERS[target](NamedSignature(found.name, found.definition), side)
+    named = NamedSignature(found.name, found.definition)
+    written = await asyncio.to_thread(SERIALIZERS[target], named, side)
     notes = [*written.notes, *(f"not taken: {refusal}" for refusal in written.refusals)]
     return SignatureDocument(target=target, side=side, document=written.document, notes=notes)
 
@@ -132,7 +134,7 @@ async def compare_signatures(
 ) -> SignatureComparison:
     old = await _signature(runtime, signature_id)
     new = await _signature(runtime, other_id)
-    changes = compare(old.definition, new.definition)
+    changes = await asyncio.to_thread(compare, old.definition, new.definition)
     return SignatureComparison(
         compatible=not any(change.breaking for change in changes),
         changes=[SignatureChange.model_validate(change) for change in changes],

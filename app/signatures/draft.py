@@ -29,6 +29,12 @@ class Draft:
         """Give the draft before anything was read."""
         return cls((), (), SignatureDefinition((), ()))
 
+    def sound(self) -> SignatureDefinition:
+        """Give the definition, or raise `SignatureError` with every fault."""
+        if self.faults:
+            raise SignatureError(self.faults)
+        return self.definition
+
     def documents(self, side: Side) -> Sequence[Any]:
         """Give the declared fields of one side."""
         return self.inputs if side is Side.INPUTS else self.outputs

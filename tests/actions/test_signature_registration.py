@@ -1,6 +1,7 @@
 """Registrations of signatures, and their versions."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +52,21 @@ async def test_fields_say_the_same_as_the_notation(database: Database) -> None:
         )
     )
     assert (second.signature.id, second.is_new) == (first.signature.id, False)
+
+
+async def test_a_class_in_a_module_is_registered(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its fields and doc string are the signature's; instructions that are sent win over that."""
+    source = 'import dspy\nqa = dspy.Signature("a -> b: int", "Count.")\n'
+    (tmp_path / "acme_registered.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    register = a_registration(database, "acme_registered")
+    named = {"signature_module": "acme_registered:qa"}
+    first = (await register(_wanted(None, **named))).signature
+    assert (first.notation, first.instructions) == ("a: string -> b: integer", "Count.")
+    second = (await register(_wanted(None, instructions="Guess.", **named))).signature
+    assert (second.version, second.instructions) == (2, "Guess.")
 
 
 async def test_versions_are_counted_per_name(database: Database) -> None:

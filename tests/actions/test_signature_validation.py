@@ -1,7 +1,9 @@
 """The seven steps of a validation, one by one and together."""
 
 import asyncio
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +32,7 @@ from tests.support.adapters import ScriptedAdapter
 
 QUESTION = "constrained[string, min_length=1, max_length=200]"
 NOTATION = f"question: {QUESTION} -> answer, sure: probability"
+NO_MODULES = SignatureModules((), {})
 EVERY = [name for name, _ in STEPS]
 
 
@@ -73,11 +76,15 @@ def documents(*fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 async def validated(
-    level: str = "standard", *, adapters: tuple[Adapter, ...] = (), **declared: Any
+    level: str = "standard",
+    *,
+    adapters: tuple[Adapter, ...] = (),
+    modules: SignatureModules = NO_MODULES,
+    **declared: Any,
 ) -> SignatureValidationReport:
     """Validate a declaration; without adapters there is a mock."""
     registry = AdapterRegistry(adapters or (MockAdapter(AdapterSetup("mock")),))
-    tools = Tools(SignatureModules((), {}), registry, SystemClock(), adapter_timeout_s=0.05)
+    tools = Tools(modules, registry, SystemClock(), adapter_timeout_s=0.05)
     declaration = SignatureDeclaration(**(declared or {"notation": NOTATION}))
     return await SignatureValidation(tools)(
         SignatureValidationInput(declaration, ValidationLevel(level), "qa")
@@ -117,6 +124,26 @@ async def test_a_module_that_is_not_allowed_does_not_load() -> None:
     assert (found["module"], found["loaded"]) == ("acme.x:Y", False)
     assert "[imports] packages" in found["error"]
     assert report.signature_module == "acme.x:Y"
+
+
+async def test_a_module_without_the_name_has_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report tells a module that loads from the signature that it lacks."""
+    (tmp_path / "acme_empty.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    modules = SignatureModules(("acme_empty",), {"PATH": os.environ["PATH"]})
+    report = await validated(modules=modules, signature_module="acme_empty:Answer")
+    found = dict(report.results["module_loading"])
+    found.pop("duration_ms")
+    assert found == {
+        "passed": False,
+        "module": "acme_empty:Answer",
+        "loaded": True,
+        "has_signature": False,
+        "error": "AttributeError: module 'acme_empty' has no attribute 'Answer'",
+    }
+    assert report.signature_module == "acme_empty:Answer"
 
 
 @pytest.mark.parametrize(

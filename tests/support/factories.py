@@ -1,5 +1,6 @@
 """Things to test with, each made by a function whose arguments have defaults."""
 
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -81,9 +82,10 @@ def bearing(key: KeyText) -> dict[str, str]:
     return {"Authorization": f"Bearer {key.text}"}
 
 
-def a_registration(database: Database) -> SignatureRegistration:
-    """Make the action that registers signatures, without any Python module allowed."""
-    return SignatureRegistration(database, new_ids(), SignatureModules((), {}))
+def a_registration(database: Database, *packages: str) -> SignatureRegistration:
+    """Make the action that registers signatures; modules load from these packages alone."""
+    modules = SignatureModules(packages, {"PATH": os.environ["PATH"]})
+    return SignatureRegistration(database, new_ids(), modules)
 
 
 async def a_signature(

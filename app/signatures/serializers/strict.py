@@ -25,8 +25,8 @@ LONG_ENUM = 250
 MOST_CHARACTERS_OF_LONG_ENUM = 15_000
 
 _SENTENCES: Mapping[str, str] = {
-    "minLength": "At least {} characters.",
-    "maxLength": "At most {} characters.",
+    "minLength": "Length at least {}.",
+    "maxLength": "Length at most {}.",
     "format": "In the format {}.",
     "contentEncoding": "Encoded in {}.",
     "contentMediaType": "Of the media type {}.",
