@@ -7,6 +7,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from app.database import Database
+from app.models.scopes import Scope
+from tests.support.factories import a_key, bearing
+
 NOTATION = "question: constrained[string, max_length=200] -> answer, sure: probability"
 
 
@@ -224,3 +228,18 @@ async def test_queries_that_are_none(client: httpx.AsyncClient, query: str) -> N
     answer = await client.get(f"/v1/signatures/{signature_id}/{route}?{query}")
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["path"] == f"/query/{query.partition('=')[0]}"
+
+
+async def test_importing_asks_for_another_scope(
+    keyed_client: httpx.AsyncClient, database: Database
+) -> None:
+    """Who may only read validates fields and notation; a module, which runs code, is refused."""
+    fields, module = {"notation": "a -> b"}, {"signature_module": "os:path"}
+    for scope, expected in ((Scope.READ, 403), (Scope.MANAGE, 200), (Scope.ADMIN, 200)):
+        headers = bearing(await a_key(database, scope))
+        answers = [
+            (await keyed_client.post("/v1/signatures/validate", json=body, headers=headers))
+            for body in (fields, module)
+        ]
+        assert [answer.status_code for answer in answers] == [200, expected]
+        assert answers[1].status_code != 200 or answers[1].json()["failed_step"] == "module_loading"
