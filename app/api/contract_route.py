@@ -9,6 +9,8 @@ from urllib.parse import unquote_to_bytes
 from fastapi import Request, Response, params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
+from starlette.routing import Match
+from starlette.types import Scope
 from typing_extensions import override
 
 from app.api.auth import SECURITY_SCHEME, authorize, need_of
@@ -31,6 +33,10 @@ class _ReadRequest(Request):
         return self._value
 
 
+_NO_IDS = frozenset({"validate"})
+"""What stands where ids stand in other paths: it is of its own route alone, whatever the method."""
+
+
 class ContractRoute(APIRoute):
     """Refuses callers who may not, unknown query parameters, and bodies that are not strict JSON.
 
@@ -46,6 +52,15 @@ class ContractRoute(APIRoute):
         if self.need.scopes:
             asked = f"Needs a key with one of these scopes: {self.need.words}."
             self.description = f"{self.description}\n\n{asked}".strip()
+
+    @override
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, found = super().matches(scope)
+        is_taken = any(
+            name.endswith("_id") and value in _NO_IDS
+            for name, value in found.get("path_params", {}).items()
+        )
+        return (Match.NONE, {}) if is_taken else (match, found)
 
     @override
     def get_route_handler(self) -> Handler:

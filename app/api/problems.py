@@ -142,7 +142,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 def _methods(request: Request) -> Iterator[str]:
     """List the methods of every route with this path; the framework names those of one alone."""
     for route in iter_route_contexts(request.app.routes):
-        match, _ = route.matches(request.scope)
+        match, _ = route.original_route.matches(request.scope)
         if match is not Match.NONE:
             yield from route.methods or ()
 

@@ -82,6 +82,8 @@ async def test_an_address_that_is_none_is_404(client: httpx.AsyncClient, path: s
     [
         ("DELETE", "/v1/signatures", "GET, POST"),
         ("PUT", "/v1/programs", "GET, POST"),
+        ("PUT", "/v1/signatures/validate", "POST"),
+        ("GET", "/v1/signatures/validate", "POST"),
         ("POST", "/v1/executions", "GET"),
         ("DELETE", f"/v1/executions/{UNKNOWN}", "GET"),
         ("GET", f"/v1/programs/{UNKNOWN}/executions", "POST"),
