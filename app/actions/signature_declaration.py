@@ -1,5 +1,6 @@
 """The ways to declare a signature: fields, notation, or a class in a Python module."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,6 +30,9 @@ class SignatureDeclaration:
             loaded = await modules.load(self.signature_module)
             told = self.instructions or loaded.instructions
             return draft_of_definition(replace(loaded, instructions=told))
+        return await asyncio.to_thread(self._read)  # megabytes of fields take seconds
+
+    def _read(self) -> Draft:
         if self.notation is not None:
             return draft_of_notation(self.notation, self.instructions)
         return draft_of_documents(self.inputs, self.outputs, self.instructions)

@@ -8,7 +8,7 @@ from app.signatures.definition import FieldDefinition, Side, SignatureDefinition
 from app.signatures.faults import cut, shown
 from app.signatures.field import REQUIRED
 from app.signatures.notation import parse_type
-from app.signatures.subtypes import is_subtype
+from app.signatures.subtypes import SubTyping
 from app.signatures.types.base import FieldType
 
 
@@ -39,78 +39,92 @@ class Change:
 
 def compare(old: SignatureDefinition, new: SignatureDefinition) -> list[Change]:
     """Give every change from `old` to `new`, inputs first."""
-    changes = [change for side in Side for change in _of_side(old, new, side)]
+    sub_typing = SubTyping()
+    changes = [change for side in Side for change in _Comparison(side, sub_typing).of(old, new)]
     if old.instructions != new.instructions:
         words = "the instructions are others"
         changes.append(Change(None, None, ChangeKind.TEXT_CHANGED, breaking=False, detail=words))
     return changes
 
 
-def _of_side(old: SignatureDefinition, new: SignatureDefinition, side: Side) -> Iterator[Change]:
-    before = {field.name: field for field in old.fields(side)}
-    after = {field.name: field for field in new.fields(side)}
-    for name, field in before.items():
-        if name in after:
-            yield from _of_field(side, field, after[name])
-        else:
-            yield Change(name, side, ChangeKind.REMOVED, breaking=True, detail=_told(field))
-    for name, field in after.items():
-        if name not in before:
-            breaks = side is Side.INPUTS and field.is_required
-            yield Change(name, side, ChangeKind.ADDED, breaking=breaks, detail=_told(field))
+@dataclass(frozen=True)
+class _Comparison:
+    """Compares one side."""
 
+    side: Side
+    sub_typing: SubTyping
 
-def _of_field(side: Side, old: FieldDefinition, new: FieldDefinition) -> Iterator[Change]:
-    if old.type != new.type:
-        yield from _of_type(old.name, side, old.type, new.type)
-    before, after = _default(old), _default(new)
-    if before != after:
-        breaks = side is Side.INPUTS and new.default is REQUIRED and new.is_required
-        detail = f"{before} → {after}"
-        yield Change(old.name, side, ChangeKind.DEFAULT_CHANGED, breaking=breaks, detail=detail)
-    if old.description != new.description:
-        words = "the description is another"
-        yield Change(old.name, side, ChangeKind.TEXT_CHANGED, breaking=False, detail=words)
+    def of(self, old: SignatureDefinition, new: SignatureDefinition) -> Iterator[Change]:
+        before = {field.name: field for field in old.fields(self.side)}
+        after = {field.name: field for field in new.fields(self.side)}
+        for name, field in before.items():
+            if name in after:
+                yield from self._of_field(field, after[name])
+            else:
+                yield self._change(field, ChangeKind.REMOVED, _told(field), breaking=True)
+        for name, field in after.items():
+            if name not in before:
+                breaks = self.side is Side.INPUTS and field.is_required
+                yield self._change(field, ChangeKind.ADDED, _told(field), breaking=breaks)
 
+    def _change(
+        self, field: FieldDefinition, kind: ChangeKind, detail: str, *, breaking: bool
+    ) -> Change:
+        return Change(field.name, self.side, kind, breaking, detail)
 
-def _of_type(name: str, side: Side, old: FieldType, new: FieldType) -> Iterator[Change]:
-    """An input must take all that it took, an output must give nothing that it did not give."""
-    is_safe = is_subtype(old, new) if side is Side.INPUTS else is_subtype(new, old)
-    found = list(_of_constraints(name, side, old, new)) if old.bare == new.bare else []
-    if is_safe:
-        found = [replace(change, breaking=False) for change in found]
-    if found and (is_safe or any(change.breaking for change in found)):
-        yield from found
-    else:
-        kind = _direction(side, old, new, _OF_TYPES) or ChangeKind.TYPE_CHANGED
-        detail = cut(old.notation) + " → " + cut(new.notation)
-        yield Change(name, side, kind, breaking=not is_safe, detail=detail)
-
-
-def _of_constraints(name: str, side: Side, old: FieldType, new: FieldType) -> Iterator[Change]:
-    bare = parse_type(old.bare)
-    for constraint in bare.allowed_constraints():
-        given = [of.constraints.get(constraint) for of in (old, new)]
-        before, after = (
-            bare.with_constraints({} if value is None else {constraint: value}) for value in given
-        )
+    def _of_field(self, old: FieldDefinition, new: FieldDefinition) -> Iterator[Change]:
+        if old.type != new.type:
+            yield from self._of_type(old, new)
+        before, after = _default(old), _default(new)
         if before != after:
-            kind = _direction(side, before, after, _OF_CONSTRAINTS) or _HARMFUL[side]
-            detail = f"{constraint}: {shown(given[0])} → {shown(given[1])}"
-            yield Change(name, side, kind, breaking=kind is _HARMFUL[side], detail=detail)
+            breaks = self.side is Side.INPUTS and new.default is REQUIRED and new.is_required
+            detail = f"{before} → {after}"
+            yield self._change(old, ChangeKind.DEFAULT_CHANGED, detail, breaking=breaks)
+        if old.description != new.description:
+            words = "the description is another"
+            yield self._change(old, ChangeKind.TEXT_CHANGED, words, breaking=False)
 
+    def _of_type(self, old: FieldDefinition, new: FieldDefinition) -> Iterator[Change]:
+        """An input must take all that it took, an output must give nothing that it did not give."""
+        narrow, wide = (old, new) if self.side is Side.INPUTS else (new, old)
+        is_safe = self.sub_typing.is_subtype(narrow.type, wide.type)
+        is_same = old.type.bare == new.type.bare
+        found = list(self._of_constraints(old, new)) if is_same else []
+        if is_safe:
+            found = [replace(change, breaking=False) for change in found]
+        if found and (is_safe or any(change.breaking for change in found)):
+            yield from found
+        else:
+            kind = self._direction(old.type, new.type, _OF_TYPES) or ChangeKind.TYPE_CHANGED
+            detail = cut(old.type.notation) + " → " + cut(new.type.notation)
+            yield self._change(old, kind, detail, breaking=not is_safe)
 
-def _direction(
-    side: Side, old: FieldType, new: FieldType, kinds: tuple[ChangeKind, ChangeKind]
-) -> ChangeKind | None:
-    """Say which way the change goes, if one: the harmless one where it goes both ways."""
-    narrowed, widened = kinds
-    has_widened, has_narrowed = is_subtype(old, new), is_subtype(new, old)
-    if has_widened and has_narrowed:
-        return widened if side is Side.INPUTS else narrowed
-    if has_widened:
-        return widened
-    return narrowed if has_narrowed else None
+    def _of_constraints(self, old: FieldDefinition, new: FieldDefinition) -> Iterator[Change]:
+        bare = parse_type(old.type.bare)
+        for constraint in bare.allowed_constraints():
+            given = [of.type.constraints.get(constraint) for of in (old, new)]
+            before, after = (
+                bare.with_constraints({} if value is None else {constraint: value})
+                for value in given
+            )
+            if before != after:
+                harmful = _HARMFUL[self.side]
+                kind = self._direction(before, after, _OF_CONSTRAINTS) or harmful
+                detail = f"{constraint}: {shown(given[0])} → {shown(given[1])}"
+                yield self._change(old, kind, detail, breaking=kind is harmful)
+
+    def _direction(
+        self, old: FieldType, new: FieldType, kinds: tuple[ChangeKind, ChangeKind]
+    ) -> ChangeKind | None:
+        """Say which way the change goes, if one: the harmless one where it goes both ways."""
+        narrowed, widened = kinds
+        has_widened = self.sub_typing.is_subtype(old, new)
+        has_narrowed = self.sub_typing.is_subtype(new, old)
+        if has_widened and has_narrowed:
+            return widened if self.side is Side.INPUTS else narrowed
+        if has_widened:
+            return widened
+        return narrowed if has_narrowed else None
 
 
 def _told(field: FieldDefinition) -> str:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.signatures.notation import parse_type
-from app.signatures.subtypes import is_subtype
+from app.signatures.subtypes import SubTyping
 from app.signatures.types.base import FieldType
 from app.signatures.types.list import ListType
 from app.signatures.types.optional import OptionalType
@@ -122,6 +122,19 @@ NOT_WITHIN = [
     ('tagged["a", integer]', 'tagged["b", integer]'),
     ("tool_result", "constrained[map, max_size=2]"),
 ]
+
+
+def is_subtype(narrow: FieldType, wide: FieldType) -> bool:
+    """Ask with nothing looked at before."""
+    return SubTyping().is_subtype(narrow, wide)
+
+
+def test_what_takes_too_long_is_not_known() -> None:
+    """After so many pairs the answer is no; a type is within itself without looking."""
+    narrow, wide = parse_type("integer | boolean"), parse_type("float | boolean")
+    assert SubTyping(most_pairs=9).is_subtype(narrow, wide)
+    assert not SubTyping(most_pairs=2).is_subtype(narrow, wide)
+    assert SubTyping(most_pairs=0).is_subtype(narrow, narrow)
 
 
 @pytest.mark.parametrize(("narrow", "wide"), WITHIN)

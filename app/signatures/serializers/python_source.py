@@ -1,6 +1,7 @@
 """From the JSON Schema of a type to the annotation that says the same in Python."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from typing import Any
 
 from app.signatures.serializers.names import class_name
@@ -43,6 +44,7 @@ class PythonSource:
         self.classes: list[str] = []
         self.notes: list[str] = []
         self._named: dict[str, str] = {}
+        self._names: dict[str, Iterator[str]] = {}
         self._taken = {*USED, *reserved}
 
     def typed(self, schema: Schema, place: str) -> tuple[str, dict[str, Any]]:
@@ -106,12 +108,15 @@ class PythonSource:
         return self._named[body]
 
     def _free_name(self, wanted: str) -> str:
-        name, number = wanted, 1
-        while name in self._taken:
-            number += 1
-            name = f"{wanted}{number}"
+        names = self._names.setdefault(wanted, _numbered(wanted))  # goes on where it stopped
+        name = next(name for name in names if name not in self._taken)
         self._taken.add(name)
         return name
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}{number}" for number in count(2))
 
 
 def literal(value: Any) -> str:

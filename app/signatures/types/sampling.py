@@ -7,7 +7,7 @@ MOST = 10_000
 """The most characters, items and members that a sample is made of."""
 
 MOST_NAMED = 20
-"""Of many words, keys or variables, so many are tried."""
+"""Of many words, keys, variables or members, so many are tried."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from app.signatures.types.base import FieldType, Schema, TypeArgumentsError
 from app.signatures.types.optional import OptionalType
-from app.signatures.types.sampling import Sample
+from app.signatures.types.sampling import MOST_NAMED, Sample
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class UnionType(FieldType):
     def of(cls, *arguments: Any) -> FieldType:
         """Make the union as Python does: flat, each member once, optional if null is one."""
         flat = [member for argument in arguments for member in _flattened(argument)]
-        members = tuple(dict.fromkeys(member for member in flat if member is not None))
+        # Types that differ in constraints alone have one hash, but each its own notation.
+        members = tuple({member.notation: member for member in flat if member is not None}.values())
         if not members:
             raise TypeArgumentsError("union takes types in brackets")
         union = members[0] if len(members) == 1 else cls(members)
@@ -76,7 +77,7 @@ class UnionType(FieldType):
 
     @override
     def edges(self, random: Random) -> Iterator[Sample]:
-        for member in self.members:
+        for member in self.members[:MOST_NAMED]:
             yield from (sample for sample in member.samples(random) if sample.must_pass)
         for value in self.members[0].wrong:
             if all(_holds(member.wrong, value) for member in self.members):
