@@ -64,7 +64,7 @@ class DspyAdapter(PreparingAdapter["PreparedProgram"]):
 
     async def validate_signature(self, signature: SignatureDefinition) -> None:
         """Raise `unsupported` where DSPy cannot hold the signature."""
-        (await self._loaded()).check_signature(signature)
+        await asyncio.to_thread((await self._loaded()).check_signature, signature)
 
     async def module_shape(self, program: Program) -> ModuleShape:
         """Say what a program's state holds; `unsupported` where its module cannot be built."""
@@ -72,7 +72,7 @@ class DspyAdapter(PreparingAdapter["PreparedProgram"]):
 
     async def convert_signature(self, signature: SignatureDefinition) -> SignatureDefinition:
         """Give the signature as it comes back out of a `dspy.Signature` class."""
-        return (await self._loaded()).convert_signature(signature)
+        return await asyncio.to_thread((await self._loaded()).convert_signature, signature)
 
     async def warm_up(self) -> None:
         """Import DSPy now, in a thread; a failure shows in the health check and in every call."""
