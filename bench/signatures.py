@@ -25,6 +25,7 @@ from app.signatures.compile import CompiledSignature
 from app.signatures.definition import Side
 from app.signatures.notation import parse_notation
 from app.signatures.serializers import SERIALIZERS, NamedSignature
+from app.telemetry.metrics import Metrics
 from bench.validation import NOTATION
 
 RUNS = 200
@@ -62,7 +63,7 @@ def _milliseconds(run: Callable[[], Any]) -> str:
 async def _levels() -> dict[str, str]:
     """Validate at each level, on the adapters that are there without settings."""
     clock = SystemClock()
-    adapters = AdapterRegistry.from_settings({}, {}, {}, clock)
+    adapters = AdapterRegistry.from_settings({}, {}, {}, clock, Metrics())
     await adapters.get("dspy").health_check()  # which waits for DSPy's import
     validate = SignatureValidation(Tools(SignatureModules((), {}), adapters, clock))
     found = {}
