@@ -1,5 +1,6 @@
 """Names out of names, for targets that allow fewer characters than we do."""
 
+import keyword
 import re
 
 MAX_TOOL_NAME = 64
@@ -14,4 +15,5 @@ def class_name(name: str) -> str:
     """Give the name of a signature as Python writes classes: answer_question is AnswerQuestion."""
     words = re.split(r"[^A-Za-z0-9]+", name)
     joined = "".join(word[:1].upper() + word[1:] for word in words)
-    return joined if joined.isidentifier() else f"Signature{joined}"
+    is_name = joined.isidentifier() and not keyword.iskeyword(joined)
+    return joined if is_name else f"Signature{joined}"

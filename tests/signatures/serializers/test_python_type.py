@@ -73,6 +73,13 @@ def test_objects_are_classes() -> None:
     assert model["any"].annotation is names["Any2"]
 
 
+@pytest.mark.parametrize("field", ["none", "true", "false"])
+def test_classes_are_called_no_keywords(field: str) -> None:
+    """A field whose name becomes a keyword as classes are written has a class all the same."""
+    source = written(f'{field}: tagged["x", integer] -> a').document
+    assert f"Signature{field.title()}" in defined(source)
+
+
 def test_annotations() -> None:
     """Every kind of schema has its annotation."""
     source = written(
