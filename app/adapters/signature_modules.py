@@ -1,4 +1,4 @@
-"""Signatures out of Python modules, loaded in a child process: an import runs code (ADR 0013)."""
+"""Signatures out of Python modules, loaded in a child process: an import runs code (ADR 0014)."""
 
 import asyncio
 import json
