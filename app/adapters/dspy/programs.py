@@ -14,7 +14,7 @@ from app.adapters.dspy.config import read_config, read_parameters
 from app.adapters.dspy.endpoints import ServedLM
 from app.adapters.dspy.errors import adapter_error
 from app.adapters.dspy.lms import BoundLM, LanguageModel, LanguageModels
-from app.adapters.dspy.read_signatures import UnreadableSignatureError, read_signature
+from app.adapters.dspy.read_signatures import read_signature
 from app.adapters.dspy.repairs import ChatFormat, JSONFormat, XMLFormat
 from app.adapters.dspy.servers import ModelServers
 from app.adapters.dspy.signatures import build_signature
@@ -94,10 +94,7 @@ class DspyPrograms:
 
     def convert_signature(self, signature: SignatureDefinition) -> SignatureDefinition:
         """Give the signature as DSPy holds it; raises `unsupported`."""
-        try:
-            return read_signature(build_signature(signature))
-        except UnreadableSignatureError as error:
-            raise AdapterError(ErrorType.UNSUPPORTED, str(error)) from None
+        return read_signature(build_signature(signature))
 
     def module_shape(self, program: Program) -> ModuleShape:
         """Say what a program's state holds; `unsupported` where its module cannot be built."""
