@@ -162,7 +162,9 @@ class ValuesCheckReport(View):
     response_model=Signature,
     responses={
         200: {"description": "A version of this name says the same already.", "model": Signature},
-        **problem_responses(InvalidSignatureError, IdempotencyKeyReusedError),
+        **problem_responses(
+            InvalidSignatureError, SignatureNotFoundError, IdempotencyKeyReusedError
+        ),
     },
 )
 @needs(MANAGE)

@@ -244,6 +244,17 @@ async def test_a_signature_is_registered_once(client: httpx.AsyncClient) -> None
         assert (first.headers.get(REPLAYED), second.headers[REPLAYED]) == (None, "true")
 
 
+async def test_a_signature_that_was_deleted_is_not_made_again(client: httpx.AsyncClient) -> None:
+    """Its key says that there is none any more; a new key makes it."""
+    body = {"name": "answer", "notation": NOTATION}
+    made = await client.post("/v1/signatures", json=body, headers=KEY)
+    await client.delete(made.headers["Location"])
+    again = await client.post("/v1/signatures", json=body, headers=KEY)
+    assert (again.status_code, again.json()["type"]) == (404, "/problems/signature-not-found")
+    anew = await client.post("/v1/signatures", json=body, headers={"Idempotency-Key": "new"})
+    assert anew.status_code == 201
+
+
 async def test_a_program_is_registered_once(client: httpx.AsyncClient) -> None:
     """Ten at once are one program; none hears that its name is taken."""
     body = await program_body(client)
