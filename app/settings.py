@@ -165,7 +165,9 @@ class AdapterSettings(Group):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    kind: str = Field(min_length=1, description="mock, dspy, or the kind of an installed package.")
+    kind: str = Field(
+        min_length=1, description="mock, dspy, failover, or the kind of an installed package."
+    )
 
     @property
     def options(self) -> dict[str, Any]:

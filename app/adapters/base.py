@@ -4,14 +4,20 @@ Every operation raises `app.adapters.errors.AdapterError` and nothing else; a ca
 at any await and leaves nothing running behind.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 
+from app.adapters.attempt import Attempt
 from app.adapters.usage import Usage
+from app.policies.clock import SystemClock
+from app.policies.deadline import Deadline
 from app.signatures.definition import SignatureDefinition
 from app.signatures.states import ModuleShape
+
+UNBOUNDED = Deadline(SystemClock(), math.inf)
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,9 @@ class ProgramCall:
 
     With a `repair` the model is told of its faults; an adapter that cannot tell it asks as ever.
     Where `trace` is a list, each LM call is appended to it as it ends:
-    `{predictor, lm, messages, completion, usage, duration_ms}`.
+    `{predictor, lm, messages, completion, usage, duration_ms}`. What the call spends is added to
+    `told` at once, since a call that is stopped has no result. `timeout_s` is the longest that one
+    call of a back-end may take, `deadline` the end of all of them: the caller stops the call then.
     """
 
     program: Program
@@ -50,6 +58,14 @@ class ProgramCall:
     attempt: int = 1
     repair: Repair | None = None
     trace: list[Mapping[str, Any]] | None = None
+    told: Attempt = field(default_factory=Attempt)
+    timeout_s: float = math.inf
+    deadline: Deadline = UNBOUNDED
+
+    @property
+    def seconds(self) -> float:
+        """How long one call of a back-end may take from now."""
+        return self.deadline.cap(self.timeout_s)
 
 
 @dataclass(frozen=True)
@@ -139,6 +155,16 @@ class Adapter(Protocol):
 
     async def cleanup(self) -> None:
         """Give everything back; the adapter is not used afterwards."""
+        ...
+
+
+@runtime_checkable
+class Combines(Protocol):
+    """An adapter made of others: it calls them by `app.adapters.calling`, each in its own time."""
+
+    @property
+    def members(self) -> Sequence[Adapter]:
+        """The adapters that it calls, in order."""
         ...
 
 

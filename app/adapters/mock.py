@@ -79,6 +79,7 @@ class MockAdapter(PreparingAdapter[PreparedMock]):
 
     @override
     async def run(self, prepared: PreparedMock, call: ProgramCall) -> ProgramResult:
+        call.told.usage = Usage(lm_calls=1)
         await self._clock.sleep(prepared.latency_ms / 1_000)
         _raise_scripted(prepared.error, call.attempt)
         outputs = _outputs(prepared, call.inputs)

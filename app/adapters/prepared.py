@@ -44,6 +44,10 @@ class PreparedPrograms(Generic[Prepared]):
         while len(revisions) > REVISIONS_HELD:
             del revisions[next(iter(revisions))]
 
+    def holds(self, program: Program) -> bool:
+        """Tell whether this revision of a program is held."""
+        return program.revision in self._held.get(program.program_id, {})
+
     def forget(self, program_id: UUID) -> bool:
         """Forget a program; False where it was not held."""
         self._names.pop(program_id, None)

@@ -3,46 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from importlib.metadata import EntryPoint, entry_points
-from types import MappingProxyType
 from uuid import UUID
 
 from app.adapters.base import Adapter, KnowsModules, Program, WarmsUp
-from app.adapters.dspy import DspyAdapter
+from app.adapters.building import build_adapters
 from app.adapters.errors import AdapterError, ErrorType
-from app.adapters.mock import MockAdapter
-from app.adapters.setup import AdapterFactory, AdapterSetup
+from app.adapters.setup import AdapterSetup
 from app.policies.clock import Clock
-from app.settings import AdapterSettings, LMSettings, SettingsError
+from app.settings import AdapterSettings, LMSettings
 from app.signatures.states import ModuleShape
 from app.telemetry.metrics import Metrics
-
-BUILT_IN: Mapping[str, AdapterFactory] = MappingProxyType(
-    {
-        "mock": MockAdapter,
-        "dspy": DspyAdapter,
-    }
-)
-"""The factory of each kind; each kind here is also an adapter of that name, without settings."""
-
-ENTRY_POINT_GROUP = "dspatch.adapters"
-"""Where another package names its factory: `kind = "package.module:factory"`."""
-
-REQUIRED = (
-    "name",
-    "kind",
-    "create_program",
-    "execute_program",
-    "list_programs",
-    "delete_program",
-    "get_program_info",
-    "validate_signature",
-    "health_check",
-    "get_stats",
-    "cleanup",
-)
-"""What every adapter has to have (`app.adapters.base.Adapter`)."""
 
 logger = logging.getLogger(__name__)
 
@@ -70,15 +40,8 @@ class AdapterRegistry:
 
         Nothing is opened yet, so that a refused start leaves nothing behind.
         """
-        kinds = find_kinds()
         shared = AdapterSetup("", lms=lms, environment=environment, clock=clock, metrics=metrics)
-        settings = {kind: AdapterSettings(kind=kind) for kind in BUILT_IN} | dict(adapters)
-        return cls(
-            [
-                _build(kinds, of, replace(shared, name=name, options=of.options))
-                for name, of in settings.items()
-            ]
-        )
+        return cls(build_adapters(adapters, shared))
 
     def get(self, name: str) -> Adapter:
         """Give the adapter of this name; UnknownAdapterError where there is none."""
@@ -131,50 +94,6 @@ class AdapterRegistry:
     async def cleanup(self) -> None:
         """Clean all adapters up, each one even where another fails."""
         await asyncio.gather(*(_clean(adapter) for adapter in self))
-
-
-def find_kinds() -> Mapping[str, AdapterFactory | EntryPoint]:
-    """Give every kind that is built in or installed; SettingsError where two claim one name."""
-    kinds: dict[str, AdapterFactory | EntryPoint] = dict(BUILT_IN)
-    for found in entry_points(group=ENTRY_POINT_GROUP):
-        if found.name in kinds:
-            raise SettingsError(
-                f"the adapter kind {found.name} of {found.value} is taken by another package"
-            )
-        kinds[found.name] = found
-    return kinds
-
-
-def _build(
-    kinds: Mapping[str, AdapterFactory | EntryPoint], settings: AdapterSettings, setup: AdapterSetup
-) -> Adapter:
-    where = f"adapters.{setup.name}"
-    if setup.name in BUILT_IN and settings.kind != setup.name:
-        raise SettingsError(f"{where}: this name belongs to the kind {setup.name}")
-    if settings.kind not in kinds:
-        known = ", ".join(sorted(kinds))
-        raise SettingsError(f"{where}: there is no kind {settings.kind!r}; there are: {known}")
-    try:
-        adapter = _load(kinds[settings.kind])(setup)
-    except SettingsError:
-        raise
-    except Exception as error:
-        raise SettingsError(f"{where}: the kind {settings.kind} cannot be used: {error}") from error
-    _refuse_incomplete(adapter, where)
-    return adapter
-
-
-def _load(kind: AdapterFactory | EntryPoint) -> AdapterFactory:
-    if isinstance(kind, EntryPoint):
-        factory: AdapterFactory = kind.load()
-        return factory
-    return kind
-
-
-def _refuse_incomplete(adapter: Adapter, where: str) -> None:
-    missing = [name for name in REQUIRED if not hasattr(adapter, name)]
-    if missing:
-        raise SettingsError(f"{where}: the adapter lacks {', '.join(missing)}")
 
 
 async def _clean(adapter: Adapter) -> None:

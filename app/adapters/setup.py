@@ -13,9 +13,18 @@ from app.settings import LMSettings, SettingsError
 from app.telemetry.metrics import Metrics
 
 
+def no_member(name: str) -> Adapter:
+    """Know no other adapter; raises SettingsError."""
+    raise SettingsError(f"there is no adapter {name!r} to be made of")
+
+
 @dataclass(frozen=True)
 class AdapterSetup:
-    """One adapter as the operator asks for it: `options` stand beside `kind` in its settings."""
+    """One adapter as the operator asks for it: `options` stand beside `kind` in its settings.
+
+    `member` gives the adapter of another name, which a combination is made of; SettingsError where
+    there is none.
+    """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -23,6 +32,7 @@ class AdapterSetup:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     clock: Clock = field(default_factory=SystemClock)
     metrics: Metrics = field(default_factory=Metrics)
+    member: Callable[[str], Adapter] = no_member
 
 
 AdapterFactory = Callable[[AdapterSetup], Adapter]

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from app.adapters.base import ProgramCall, ProgramResult
+from app.adapters.combine.failover import Failover
 from app.adapters.errors import RECOVERABLE, AdapterError, ErrorType
+from app.adapters.setup import AdapterSetup
 from app.adapters.usage import Usage
 from app.database import Database
 from app.errors import (
@@ -18,6 +20,7 @@ from app.errors import (
     ExecutionTimedOutError,
 )
 from app.models import Execution
+from app.policies.clock import SystemClock
 from tests.support.adapters import ScriptedAdapter, answer
 from tests.support.clock import ManualClock
 from tests.support.factories import a_program, a_run, an_action, the_record
@@ -290,3 +293,47 @@ async def test_a_plain_exception_of_an_adapter_is_unexpected(
     (logged,) = [line for line in caplog.records if line.levelno >= logging.ERROR]
     assert logged.getMessage() == "adapter scripted raised what is no AdapterError"
     assert logged.exc_info is not None
+
+
+async def test_each_member_of_a_combination_is_an_attempt(database: Database) -> None:
+    """The record holds the calls that were made, names who answered, and sums what all cost."""
+    clock = ManualClock()
+
+    async def busy(_: ProgramCall) -> ProgramResult:
+        clock.advance(0.25)
+        raise AdapterError(ErrorType.OVERLOADED, "busy", usage=Usage(lm_calls=1))
+
+    async def well(_: ProgramCall) -> ProgramResult:
+        clock.advance(0.5)
+        return ProgramResult({"answer": "a"}, "eu", usage=Usage(5, 2, 7, 1))
+
+    members = {"dspy": ScriptedAdapter(busy, name="dspy"), "eu": ScriptedAdapter(well, name="eu")}
+    setup = AdapterSetup("safe", {"members": ["dspy", "eu"]}, clock=clock, member=members.get)  # type: ignore[arg-type]
+    program = await a_program(database, adapter="safe")
+    execution = await an_action(database, Failover(setup), clock=clock)(a_run(program))
+    assert (execution.adapter_type, execution.adapter) == ("failover", "eu")
+    assert [(of["adapter"], of["started_at"], of["duration_ms"]) for of in execution.attempts] == [
+        ("dspy", "2026-01-05T00:00:00Z", 250.0),
+        ("eu", "2026-01-05T00:00:00.250000Z", 500.0),
+    ]
+    assert _types(execution) == ["overloaded", None]
+    assert execution.usage == vars(Usage(5, 2, 7, 2))
+
+
+async def test_the_deadline_ends_every_member(database: Database) -> None:
+    """A member that is stopped by the deadline is told as out of time, with what it spent."""
+
+    async def hang(call: ProgramCall) -> ProgramResult:
+        call.told.usage = Usage(lm_calls=1)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    member = ScriptedAdapter(hang, name="dspy")
+    setup = AdapterSetup("safe", {"members": ["dspy"]}, member=lambda _: member)
+    program = await a_program(database, adapter="safe")
+    action = an_action(database, Failover(setup), clock=SystemClock())
+    with pytest.raises(ExecutionTimedOutError):
+        await action(a_run(program, deadline_ms=30, timeout=10_000))
+    record = await the_record(database, program)
+    assert _types(record) == ["timeout"]
+    assert record.usage == vars(Usage(lm_calls=1))

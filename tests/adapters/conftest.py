@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.adapters.base import Adapter
+from app.adapters.building import BUILT_IN
 from app.adapters.dspy import DspyAdapter
 from app.adapters.dspy.endpoints import Endpoint
 from app.adapters.dspy.engine import ChatCompletionsEngine
 from app.adapters.dspy.servers import ModelServers
-from app.adapters.registry import BUILT_IN
 from tests.adapters.conformance.harness import HARNESSES, Harness
 from tests.adapters.dspy_adapters import KEY, an_lm, running
 from tests.support.clock import ManualClock

@@ -1,10 +1,12 @@
 """Programs to test adapters with."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
-from app.adapters.base import Program, ProgramCall
+from app.adapters.base import UNBOUNDED, Program, ProgramCall
+from app.policies.deadline import Deadline
 from app.signatures.notation import parse_notation
 
 NOTATION = 'question: string -> answer: string, mood: atom["good", "bad"], score: probability'
@@ -30,8 +32,19 @@ def a_program(
     )
 
 
-def a_call(program: Program | None = None, *, attempt: int = 1, **inputs: Any) -> ProgramCall:
+def a_call(
+    program: Program | None = None,
+    *,
+    attempt: int = 1,
+    timeout_s: float = math.inf,
+    deadline: Deadline = UNBOUNDED,
+    **inputs: Any,
+) -> ProgramCall:
     """Give a call of a program."""
     return ProgramCall(
-        program or a_program(), inputs or {"question": "How are you?"}, attempt=attempt
+        program or a_program(),
+        inputs or {"question": "How are you?"},
+        attempt=attempt,
+        timeout_s=timeout_s,
+        deadline=deadline,
     )

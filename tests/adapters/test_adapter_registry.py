@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from app.adapters.base import AdapterHealth
-from app.adapters.registry import BUILT_IN, AdapterRegistry, UnknownAdapterError
+from app.adapters.base import AdapterHealth, Combines
+from app.adapters.building import BUILT_IN
+from app.adapters.registry import AdapterRegistry, UnknownAdapterError
 from app.settings import AdapterSettings, LMSettings, SettingsError
 from app.telemetry.metrics import Metrics
 from tests.adapters.conformance.harness import HARNESSES
@@ -92,6 +93,23 @@ def test_named_ones_stand_beside() -> None:
     assert registry.names() == ["dspy", "mock", "slow"]
 
 
+def test_members_are_the_adapters_of_their_names() -> None:
+    """A combination is made of adapters of the registry, however late these stand in the file."""
+    registry = build(
+        {
+            "outer": {"kind": "failover", "members": ["inner", "mock"]},
+            "inner": {"kind": "failover", "members": ["mock", "slow"]},
+            "slow": {"kind": "mock", "latency_ms": 100},
+        }
+    )
+    outer, inner = registry.get("outer"), registry.get("inner")
+    assert isinstance(outer, Combines)
+    assert isinstance(inner, Combines)
+    assert list(outer.members) == [inner, registry.get("mock")]
+    assert list(inner.members) == [registry.get("mock"), registry.get("slow")]
+    assert len(registry) == 5
+
+
 def test_get_names_what_there_is() -> None:
     """An unknown name is an error that lists the known ones; `find` gives None."""
     registry = build()
@@ -104,10 +122,26 @@ def test_get_names_what_there_is() -> None:
 @pytest.mark.parametrize(
     ("adapters", "sentence"),
     [
-        ({"x": {"kind": "abacus"}}, r"adapters\.x: there is no kind 'abacus'; there are: dspy, mo"),
+        (
+            {"x": {"kind": "abacus"}},
+            r"adapters\.x: there is no kind 'abacus'; there are: .*dspy.*mock",
+        ),
         ({"mock": {"kind": "dspy"}}, r"adapters\.mock: this name belongs to the kind mock"),
         ({"x": {"kind": "mock", "colour": 1}}, r"adapters\.x\.colour: "),
         ({"x": {"kind": "dspy", "colour": 1}}, r"adapters\.x\.colour: "),
+        ({"x": {"kind": "failover"}}, r"adapters\.x\.members: "),
+        ({"x": {"kind": "failover", "members": []}}, r"adapters\.x\.members: "),
+        (
+            {"x": {"kind": "failover", "members": ["mock", "nobody"]}},
+            r"adapters\.x\.members: there is no adapter 'nobody'; there are: dspy, mock, x",
+        ),
+        (
+            {
+                "x": {"kind": "failover", "members": ["mock", "y"]},
+                "y": {"kind": "failover", "members": ["x"]},
+            },
+            r"adapters\.x\.members: it would be made of itself: x > y > x",
+        ),
     ],
 )
 def test_refuses_wrong_settings(adapters: Mapping[str, Any], sentence: str) -> None:

@@ -32,11 +32,16 @@ class CallLog:
     """
 
     def __init__(self, call: ProgramCall) -> None:
-        self.usage = Usage()
+        self._told = call.told
         self.completion: str | None = None
         self.repair = call.repair
         self.outputs = frozenset(field.name for field in call.program.signature.outputs)
         self.trace = call.trace
+
+    @property
+    def usage(self) -> Usage:
+        """What the call has cost so far."""
+        return self._told.usage
 
     def asked(self) -> None:
         """Count a call that begins."""
@@ -57,7 +62,7 @@ class CallLog:
         self._spend(Usage(prompt, completion, total))
 
     def _spend(self, usage: Usage) -> None:
-        self.usage += usage
+        self._told.usage += usage
         if (call := _asking.get()) is not None:
             call.usage += usage
 

@@ -1,13 +1,16 @@
 """What the suite needs of each kind of adapter: a way to say how its back-end behaves."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from typing_extensions import override
 
 from app.adapters.base import Adapter
+from app.adapters.combine import COMBINATIONS
+from app.adapters.combine.combination import Combination
 from app.adapters.dspy import DspyAdapter
 from app.adapters.errors import ErrorType
 from app.adapters.mock import MockAdapter
@@ -15,6 +18,8 @@ from app.adapters.setup import AdapterSetup
 from app.settings import LMSettings
 from tests.support import model_server
 from tests.support.model_server import ModelServer
+
+CombinationFactory: TypeAlias = Callable[[AdapterSetup], Combination]
 
 ALL_ERRORS = (
     ErrorType.TIMEOUT,
@@ -35,6 +40,11 @@ class Harness(ABC):
 
     def __init__(self, adapter: Adapter) -> None:
         self.adapter = adapter
+
+    @property
+    def answers_as(self) -> Sequence[str]:
+        """Give the names under which results may come: a combination's are its members'."""
+        return [self.adapter.name]
 
     def answering(self) -> Mapping[str, Any]:
         """Give the config of a program that answers by itself."""
@@ -89,6 +99,32 @@ class MockHarness(Harness):
         self.adapter = MockAdapter(setup)
 
 
+class CombinedHarness(MockHarness):
+    """A combination of two mocks, each told by the program."""
+
+    adapter: Combination  # type: ignore[assignment]
+
+    def __init__(self, factory: CombinationFactory, **health: Any) -> None:
+        mocks = {name: MockAdapter(AdapterSetup(name, health)) for name in ("first", "second")}
+        self.factory = factory
+        options = {"members": list(mocks)}
+        Harness.__init__(self, factory(AdapterSetup("both", options, member=mocks.__getitem__)))
+
+    @property
+    @override
+    def answers_as(self) -> Sequence[str]:
+        return [member.name for member in self.adapter.members]
+
+    @override
+    def is_hanging(self) -> bool:
+        mocks: Sequence[Any] = self.adapter.members
+        return any(mock._counter.in_flight for mock in mocks)
+
+    @override
+    def unhealthy(self) -> None:
+        self.adapter = CombinedHarness(self.factory, health_error="the script says so").adapter
+
+
 class DspyHarness(Harness):
     """DSPy runs against a model server that is told."""
 
@@ -141,6 +177,11 @@ async def _mock() -> AsyncIterator[Harness]:
 
 
 @asynccontextmanager
+async def _combined(factory: CombinationFactory) -> AsyncIterator[Harness]:
+    yield CombinedHarness(factory)
+
+
+@asynccontextmanager
 async def _dspy() -> AsyncIterator[Harness]:
     async with ModelServer() as server:
         lm = LMSettings(model="openai/small", api_base=server.base_url)
@@ -152,5 +193,6 @@ async def _dspy() -> AsyncIterator[Harness]:
 HARNESSES: Mapping[str, Callable[[], AbstractAsyncContextManager[Harness]]] = {
     "mock": _mock,
     "dspy": _dspy,
+    **{kind: partial(_combined, factory) for kind, factory in COMBINATIONS.items()},
 }
 """One for each kind of the registry."""

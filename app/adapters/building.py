@@ -1,0 +1,134 @@
+"""Building the adapters of the settings: kinds that are built in or installed, members first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
+
+from app.adapters.base import Adapter
+from app.adapters.combine import COMBINATIONS
+from app.adapters.dspy import DspyAdapter
+from app.adapters.mock import MockAdapter
+from app.adapters.setup import AdapterFactory, AdapterSetup
+from app.settings import AdapterSettings, SettingsError
+
+UNNAMED: Mapping[str, AdapterFactory] = MappingProxyType(
+    {
+        "mock": MockAdapter,
+        "dspy": DspyAdapter,
+    }
+)
+"""The kinds of which there is an adapter of the same name, without settings."""
+
+BUILT_IN: Mapping[str, AdapterFactory] = MappingProxyType({**UNNAMED, **COMBINATIONS})
+"""The factory of each kind."""
+
+ENTRY_POINT_GROUP = "dspatch.adapters"
+"""Where another package names its factory: `kind = "package.module:factory"`."""
+
+REQUIRED = (
+    "name",
+    "kind",
+    "create_program",
+    "execute_program",
+    "list_programs",
+    "delete_program",
+    "get_program_info",
+    "validate_signature",
+    "health_check",
+    "get_stats",
+    "cleanup",
+)
+"""What every adapter has to have (`app.adapters.base.Adapter`)."""
+
+
+def build_adapters(
+    settings: Mapping[str, AdapterSettings], shared: AdapterSetup
+) -> Sequence[Adapter]:
+    """Build the adapters of the settings and the unnamed ones; SettingsError where one cannot be.
+
+    `shared` is the setup of all of them, but for names, options and members.
+    """
+    unnamed = {kind: AdapterSettings(kind=kind) for kind in UNNAMED}
+    builder = _Builder(unnamed | dict(settings), shared)
+    return [builder.build(name) for name in builder.settings]
+
+
+class _Builder:
+    """Builds each adapter once, when it is first asked for: members before what they make up."""
+
+    def __init__(self, settings: Mapping[str, AdapterSettings], shared: AdapterSetup) -> None:
+        self.settings = settings
+        self._kinds = find_kinds()
+        self._shared = shared
+        self._built: dict[str, Adapter] = {}
+        self._path: list[str] = []
+
+    def build(self, name: str) -> Adapter:
+        """Give the adapter of a name; SettingsError where it is made of itself, or cannot be."""
+        if name in self._path:
+            circle = " > ".join([*self._path[self._path.index(name) :], name])
+            raise SettingsError(f"adapters.{name}.members: it would be made of itself: {circle}")
+        if name not in self._built:
+            self._path.append(name)
+            self._built[name] = self._make(name)
+            self._path.pop()
+        return self._built[name]
+
+    def _make(self, name: str) -> Adapter:
+        of = self.settings[name]
+        setup = replace(self._shared, name=name, options=of.options, member=self._member)
+        return _build(self._kinds, of, setup)
+
+    def _member(self, name: str) -> Adapter:
+        if name not in self.settings:
+            known = ", ".join(sorted(self.settings))
+            raise SettingsError(
+                f"adapters.{self._path[-1]}.members: there is no adapter {name!r}; "
+                f"there are: {known}"
+            )
+        return self.build(name)
+
+
+def find_kinds() -> Mapping[str, AdapterFactory | EntryPoint]:
+    """Give every kind that is built in or installed; SettingsError where two claim one name."""
+    kinds: dict[str, AdapterFactory | EntryPoint] = dict(BUILT_IN)
+    for found in entry_points(group=ENTRY_POINT_GROUP):
+        if found.name in kinds:
+            raise SettingsError(
+                f"the adapter kind {found.name} of {found.value} is taken by another package"
+            )
+        kinds[found.name] = found
+    return kinds
+
+
+def _build(
+    kinds: Mapping[str, AdapterFactory | EntryPoint], settings: AdapterSettings, setup: AdapterSetup
+) -> Adapter:
+    where = f"adapters.{setup.name}"
+    if setup.name in BUILT_IN and settings.kind != setup.name:
+        raise SettingsError(f"{where}: this name belongs to the kind {setup.name}")
+    if settings.kind not in kinds:
+        known = ", ".join(sorted(kinds))
+        raise SettingsError(f"{where}: there is no kind {settings.kind!r}; there are: {known}")
+    try:
+        adapter = _load(kinds[settings.kind])(setup)
+    except SettingsError:
+        raise
+    except Exception as error:
+        raise SettingsError(f"{where}: the kind {settings.kind} cannot be used: {error}") from error
+    _refuse_incomplete(adapter, where)
+    return adapter
+
+
+def _load(kind: AdapterFactory | EntryPoint) -> AdapterFactory:
+    if isinstance(kind, EntryPoint):
+        factory: AdapterFactory = kind.load()
+        return factory
+    return kind
+
+
+def _refuse_incomplete(adapter: Adapter, where: str) -> None:
+    missing = [name for name in REQUIRED if not hasattr(adapter, name)]
+    if missing:
+        raise SettingsError(f"{where}: the adapter lacks {', '.join(missing)}")
