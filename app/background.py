@@ -55,19 +55,8 @@ class Background:
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
-def every(seconds: float, work: Work, clock: Clock) -> Work:
-    """Make work that is done again and again, `seconds` between an end and the next start."""
-
-    async def repeat() -> None:
-        while True:
-            await clock.sleep(seconds)
-            await work()
-
-    return repeat
-
-
 def repeatedly(seconds: float, work: Work, clock: Clock, random: Random) -> Work:
-    """Make work that is done about every `seconds`, also while the database is away.
+    """Make work that is done about every `seconds`, whatever becomes of a round.
 
     A quarter more or less is left to chance, so that processes do not work in step.
     """
@@ -75,7 +64,10 @@ def repeatedly(seconds: float, work: Work, clock: Clock, random: Random) -> Work
     async def repeat() -> None:
         while True:
             await clock.sleep(seconds * random.uniform(0.75, 1.25))
-            with suppress(DatabaseUnavailableError):  # the database's module has logged it
-                await work()
+            try:
+                with suppress(DatabaseUnavailableError):  # the database's module has logged it
+                    await work()
+            except Exception:
+                logger.exception("a round of repeated work failed; the next one will come")
 
     return repeat

@@ -1,20 +1,20 @@
 """The database: its connections, the unit of work, the schema's revision."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, column, event, func, inspect, select, table, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
@@ -28,10 +28,11 @@ from sqlalchemy.pool import QueuePool
 
 from app.errors import DatabaseUnavailableError
 from app.policies.clock import Clock
-from app.settings import DatabaseSettings, SettingsError
+from app.settings import DatabaseSettings
 from app.stores.api_keys import ApiKeyStore
 from app.stores.audit import AuditStore
 from app.stores.availability import RETRY_AFTER_S, says_away
+from app.stores.connections import Connections, Link
 from app.stores.documents import dump_document, load_document
 from app.stores.executions import ExecutionStore
 from app.stores.idempotency_keys import IdempotencyKeyStore
@@ -39,7 +40,6 @@ from app.stores.notices import NoticeLink
 from app.stores.partitions import PartitionStore
 from app.stores.processes import ProcessStore
 from app.stores.programs import CHANGED, ProgramStore
-from app.stores.recorder.writer import Connect
 from app.stores.signatures import SignatureStore
 from app.stores.statistics import StatisticsStore
 from app.telemetry import spending
@@ -54,13 +54,7 @@ _ROOT = Path(__file__).parent.parent
 
 _MIGRATION_LOCK = 4_027_431_002
 
-# What the address asks for, and the driver or the server does not know.
-_WRONG_ADDRESS = (
-    asyncpg.ClientConfigurationError,
-    asyncpg.UndefinedObjectError,
-    asyncpg.InvalidParameterValueError,
-    asyncpg.CantChangeRuntimeParamError,
-)
+_VERSIONS = table("alembic_version", column("version_num"))
 
 
 class SchemaError(Exception):
@@ -129,26 +123,24 @@ class Database:
     `changed` is told, after the commit, of the programs that a transaction changed.
     """
 
-    def __init__(self, engine: AsyncEngine, connect: Connect, changed: Changed) -> None:
+    def __init__(self, engine: AsyncEngine, connections: Connections, changed: Changed) -> None:
         self._engine = engine
-        self._connect = connect
+        self._connections = connections
         self._changed = changed
-        self._beside: list[asyncpg.Connection[Any]] = []
         self._begin = async_sessionmaker(engine, expire_on_commit=False).begin
 
     @classmethod
-    def connect(cls, settings: DatabaseSettings, changed: Changed = _nobody) -> "Database":
-        """Make the pool; the first connection is opened when it is asked for."""
-        if not settings.url:
-            raise SettingsError("database.url: needed, unless --local brings a database of its own")
-        dsn = settings.url.get_secret_value().replace("postgresql+asyncpg://", "postgresql://", 1)
+    def connect(
+        cls, settings: DatabaseSettings, changed: Changed = _nobody, *, is_patient: bool = False
+    ) -> "Database":
+        """Make the pool; the first connection is opened when it is asked for.
 
-        def connect() -> Awaitable["asyncpg.Connection[Any]"]:
-            return _open_connection(dsn, settings)
-
+        `is_patient` is for work that takes as long as it takes. SettingsError without an address.
+        """
+        connections = Connections(settings, is_patient=is_patient)
         engine = create_async_engine(
             "postgresql+asyncpg://",
-            async_creator=connect,
+            async_creator=connections.open,
             pool_size=settings.pool_size,
             max_overflow=0,
             pool_timeout=settings.pool_timeout_ms / 1_000,
@@ -156,7 +148,8 @@ class Database:
             json_serializer=dump_document,
             json_deserializer=load_document,
         )
-        return cls(engine, connect, changed)
+        event.listen(engine.sync_engine, "handle_error", _give_up_hung)
+        return cls(engine, connections, changed)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -183,14 +176,12 @@ class Database:
             async with AsyncSession(plain) as session:
                 yield Transaction(session)
 
-    async def open_connection(self) -> "asyncpg.Connection[Any]":
+    async def open_connection(self) -> Link:
         """Open a connection beside the pool, for one who keeps it until `close`.
 
         Raises what the driver raises.
         """
-        connection = await self._connect()
-        self._beside = [one for one in self._beside if not one.is_closed()] + [connection]
-        return connection
+        return await self._connections.open()
 
     async def open_notices(self) -> NoticeLink:
         """Open a connection beside the pool for notices; raises what the driver raises."""
@@ -226,7 +217,7 @@ class Database:
     @classmethod
     async def migrate(cls, settings: DatabaseSettings) -> None:
         """Bring the schema of a database to the newest revision."""
-        database = cls.connect(settings)
+        database = cls.connect(settings, is_patient=True)
         try:
             await database.run_sync(_upgrade)
         finally:
@@ -248,9 +239,8 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
-        for connection in self._beside:
-            connection.terminate()
-        await self._engine.dispose()
+        self._connections.close()
+        await self._engine.dispose(close=False)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
@@ -259,21 +249,10 @@ class Database:
                 yield connection
 
 
-async def _open_connection(dsn: str, settings: DatabaseSettings) -> "asyncpg.Connection[Any]":
-    """Open a connection; SettingsError where the address cannot be right."""
-    longest = str(settings.statement_timeout_ms)
-    timeouts = {
-        "statement_timeout": longest,
-        "lock_timeout": longest,  # holds where a migration lifts the other
-        "idle_in_transaction_session_timeout": longest,
-    }
-    seconds = settings.pool_timeout_ms / 1_000
-    try:
-        return await asyncpg.connect(dsn, timeout=seconds, server_settings=timeouts)
-    except _WRONG_ADDRESS as error:
-        raise SettingsError(f"database.url: {error}") from None
-    except (ValueError, IndexError):  # their words may hold a part of the password
-        raise SettingsError("database.url: not an address of PostgreSQL") from None
+def _give_up_hung(context: ExceptionContext) -> None:
+    """Let go of a connection on which no answer came, lest what follows on it waits as long."""
+    if isinstance(context.original_exception, TimeoutError):
+        context.is_disconnect = True
 
 
 @cache
@@ -283,7 +262,11 @@ def _head_revision() -> str | None:
 
 
 def _current_revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    """Read what Alembic has written; its own way leaves two lines in the log each time."""
+    if not inspect(connection).has_table(_VERSIONS.name):
+        return None
+    found: str | None = connection.scalar(select(_VERSIONS.c.version_num))
+    return found
 
 
 def _upgrade(connection: Connection) -> None:

@@ -35,7 +35,7 @@ from app.actions.signature_validation import SignatureValidation
 from app.actions.signature_validation.step import Tools
 from app.adapters.registry import AdapterRegistry
 from app.adapters.signature_modules import SignatureModules
-from app.background import Background, every, repeatedly
+from app.background import Background, Work, repeatedly
 from app.checkpoints import Reached, crash_at
 from app.database import Database
 from app.models.ids import Ids
@@ -227,11 +227,8 @@ async def _enter(stack: AsyncExitStack, base: _Base, settings: Settings) -> Runs
     _start_tasks(base)
     sweep = Sweep(base.reserved, heartbeat, base.channel, settings.processes, base.reached)
     look = EndedElsewhere(base.reserved, runs)
-    for name, seconds, work in (
-        ("sweep", settings.processes.sweep_ms / 1_000, sweep),
-        ("look for ended executions", ENDED_ELSEWHERE_EVERY_S, look),
-    ):
-        base.background.start(name, repeatedly(seconds, work, base.clock, base.random))
+    _repeat(base, "sweep", settings.processes.sweep_ms / 1_000, sweep)
+    _repeat(base, "look for ended executions", ENDED_ELSEWHERE_EVERY_S, look)
     return runs
 
 
@@ -256,8 +253,7 @@ async def _open_records(
 def _open_keyring(stack: AsyncExitStack, base: _Base) -> Keyring:
     keyring = Keyring(base.reserved, base.clock)
     stack.push_async_callback(keyring.close)
-    write_uses = every(USES_EVERY_S, keyring.write_uses, base.clock)
-    base.background.start("write uses of keys", write_uses)
+    _repeat(base, "write uses of keys", USES_EVERY_S, keyring.write_uses)
     return keyring
 
 
@@ -271,7 +267,7 @@ def _subscribe(
 
 
 def _start_tasks(base: _Base) -> None:
-    database, background, clock = base.database, base.background, base.clock
+    database, background = base.database, base.background
 
     async def make_partitions() -> None:
         await _make_partitions(database)
@@ -289,14 +285,18 @@ def _start_tasks(base: _Base) -> None:
     async def listen() -> None:
         await base.channel.run(database.open_notices)
 
-    lag = LoopLag(clock)
+    lag = LoopLag(base.clock)
     base.metrics.watch(database.pool_counts, lambda: lag.worst_s)
     background.start("measure the event loop's lag", lag.measure)
     background.start(WARM_UP, base.adapters.warm_up)
-    background.start("drop old keys", every(DROP_KEYS_EVERY_S, drop_idempotency_keys, clock))
-    background.start("make partitions", every(PARTITIONS_EVERY_S, make_partitions, clock))
-    background.start("fold counts", every(FOLD_COUNTS_EVERY_S, fold_counts, clock))
     background.start("control channel", listen)
+    _repeat(base, "drop old keys", DROP_KEYS_EVERY_S, drop_idempotency_keys)
+    _repeat(base, "make partitions", PARTITIONS_EVERY_S, make_partitions)
+    _repeat(base, "fold counts", FOLD_COUNTS_EVERY_S, fold_counts)
+
+
+def _repeat(base: _Base, name: str, seconds: float, work: Work) -> None:
+    base.background.start(name, repeatedly(seconds, work, base.clock, base.random))
 
 
 async def _make_partitions(database: Database) -> None:

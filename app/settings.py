@@ -47,6 +47,12 @@ class DatabaseSettings(Group):
     statement_timeout_ms: int = Field(
         default=10_000, ge=1, le=86_400_000, description="The longest that one statement may take."
     )
+    hang_timeout_ms: int = Field(
+        default=2_000,
+        ge=1,
+        le=86_400_000,
+        description="How much longer its answer is waited for: a database that hangs ends nothing.",
+    )
 
 
 class AuthSettings(Group):

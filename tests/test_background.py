@@ -5,7 +5,7 @@ from random import Random
 import pytest
 from typing_extensions import override
 
-from app.background import FIRST_PAUSE_S, LONGEST_PAUSE_S, Background, Work, every, repeatedly
+from app.background import FIRST_PAUSE_S, LONGEST_PAUSE_S, Background, Work, repeatedly
 from app.errors import DatabaseUnavailableError
 from tests.support.clock import ManualClock
 
@@ -121,32 +121,29 @@ async def test_close_ends_a_pause(clock: ManualClock) -> None:
     assert background.is_done("stubborn")
 
 
-async def test_work_is_repeated_after_a_pause_each_time(clock: ManualClock) -> None:
-    """`every` pauses before each round, and lets a failure climb."""
-    rounds: list[float] = []
+async def test_repeated_work_goes_on_whatever_becomes_of_a_round(
+    background: Background, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """About the pause comes before each; a bug is logged with its trace, an outage has been."""
+    failures: list[Exception | None] = [
+        DatabaseUnavailableError("away"),
+        OSError("a bug"),
+        None,
+        OSError("a bug"),
+    ]
+    done = asyncio.Event()
 
     async def work() -> None:
-        rounds.append(clock.monotonic())
-        clock.advance(1)
-        if len(rounds) == 3:
-            raise OSError("away")
-
-    with pytest.raises(OSError, match="away"):
-        await every(10, work, clock)()
-    assert rounds == [10, 21, 32]
-
-
-async def test_an_outage_is_no_failure_of_repeated_work(clock: ManualClock) -> None:
-    """It goes on at its pace while the database is away; whatever else fails climbs."""
-    failures = [DatabaseUnavailableError("away"), None, OSError("a bug")]
-
-    async def work() -> None:
+        if not failures:
+            done.set()
+            await asyncio.Event().wait()
         failure = failures.pop(0)
         if failure is not None:
             raise failure
 
-    random = Random(1)  # noqa: S311 - jitter, not secrets
-    with pytest.raises(OSError, match="a bug"):
-        await repeatedly(8, work, clock, random)()
-    assert len(set(clock.slept)) == 3
+    background.start("rounds", repeatedly(8, work, clock, Random(1)))  # noqa: S311 - jitter
+    await done.wait()
+    assert len(set(clock.slept)) == len(clock.slept) == 5
     assert all(6 <= pause <= 10 for pause in clock.slept)
+    assert caplog.messages == ["a round of repeated work failed; the next one will come"] * 2
+    assert all(record.exc_info for record in caplog.records)

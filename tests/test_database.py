@@ -413,9 +413,8 @@ async def test_a_cancelled_unit_of_work_gives_its_connection_back(
     database_url: str, connect: Connect, watcher: Any, name: str, statement: str | None, times: int
 ) -> None:
     """Cancelled in a statement or between two, no transaction stays open and the pool is whole."""
-    database = connect(
-        f"{database_url}&application_name={name}", pool_size=2, pool_timeout_ms=5_000
-    )
+    limits = {"pool_timeout_ms": 5_000, "statement_timeout_ms": 2_000}  # a cancel may be lost
+    database = connect(f"{database_url}&application_name={name}", pool_size=2, **limits)
 
     async def work() -> None:
         async with database.transaction() as tx:
@@ -516,9 +515,8 @@ async def test_a_migration_may_take_longer_than_a_statement(
     """Who waits for another's migration waits for as long as that takes."""
     other = await asyncpg.connect(postgres.url(name))
     await other.execute(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})")
-    settings = DatabaseSettings(
-        url=SecretStr(f"{empty_url}&application_name={name}"), statement_timeout_ms=250
-    )
+    url = SecretStr(f"{empty_url}&application_name={name}")
+    settings = DatabaseSettings(url=url, statement_timeout_ms=250, hang_timeout_ms=50)
     migration = asyncio.create_task(Database.migrate(settings))
     long_waiting = "query_start < clock_timestamp() - interval '600 ms' AND wait_event = 'advisory'"
     await becomes(other, f"{connections(name)} AND {long_waiting}", 1)

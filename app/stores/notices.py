@@ -1,12 +1,10 @@
 """Notices between processes, by LISTEN and NOTIFY: quick, and lost where nobody listens."""
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
 
-import asyncpg
+from app.stores.connections import Link
 
 CHANNEL = "dspatch"
-Link: TypeAlias = "asyncpg.Connection[Any]"
 
 
 class NoticeLink:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql
 
 from app.models import Execution
 from app.models.states import EXECUTION_MOVES, ExecutionStatus
+from app.stores.connections import Link
 from app.stores.documents import dump_document
 from app.stores.idempotency_keys import KEPT_FOR, KeyChangedError
 from app.stores.recorder.writes import Write
@@ -49,7 +50,6 @@ ENDING = (
 )
 """The columns that an end brings; id and owner are not written, but must be the record's."""
 
-Link: TypeAlias = "asyncpg.Connection[Any]"
 MakePartitions = Callable[[Sequence[UUID]], Awaitable[object]]
 Observer = Callable[[Sequence[UUID]], None]
 

@@ -10,7 +10,7 @@ import asyncpg
 
 from app.policies.clock import Clock
 from app.stores.availability import has_unknown_outcome, is_away
-from app.stores.recorder.statements import Link
+from app.stores.connections import Link
 from app.stores.recorder.writes import Write, unavailable
 
 logger = logging.getLogger(__name__)
