@@ -172,7 +172,9 @@ class AdapterSettings(Group):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     kind: str = Field(
-        min_length=1, description="mock, dspy, failover, or the kind of an installed package."
+        min_length=1,
+        description="mock, dspy; of members: failover, round_robin, weighted, hedged, fastest, "
+        "consensus; or the kind of an installed package.",
     )
 
     @property

@@ -36,6 +36,12 @@ class Attempt:
         for member in self.members:
             yield from member.leaves()
 
+    def lose(self, error: AdapterError) -> None:
+        """Tell why what was stopped, or answered in vain, did not count."""
+        for attempt in (self, *self.leaves()):
+            if attempt.error is INTERRUPTED or attempt.error is None:
+                attempt.error = error
+
     def fail(self, error: AdapterError) -> None:
         """End in a failure, and what was interrupted by it with the same."""
         for attempt in self.leaves():

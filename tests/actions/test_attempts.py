@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.adapters.base import ProgramCall, ProgramResult
-from app.adapters.combine.failover import Failover
+from app.adapters.combine.in_turn import Failover
 from app.adapters.errors import RECOVERABLE, AdapterError, ErrorType
 from app.adapters.setup import AdapterSetup
 from app.adapters.usage import Usage

@@ -13,6 +13,7 @@ from typing_extensions import override
 from app.adapters.attempt import Attempt
 from app.adapters.base import Adapter, AdapterHealth, Program, ProgramCall, ProgramResult
 from app.adapters.calling import call_adapter
+from app.adapters.combine.latencies import Latencies
 from app.adapters.combine.rests import Rests
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.prepared import PreparingAdapter
@@ -37,11 +38,12 @@ class CombinationOptions(BaseModel):
 
 
 class CombinedProgram:
-    """A program on a combination: its signature, and which members want to be left alone."""
+    """A program on a combination: its signature, which members rest, and how long calls take."""
 
     def __init__(self, program: Program) -> None:
         self.compiled = CompiledSignature(program.signature)
         self.rests = Rests()
+        self.latencies = Latencies()
 
 
 class Combination(PreparingAdapter[CombinedProgram]):
@@ -77,16 +79,18 @@ class Combination(PreparingAdapter[CombinedProgram]):
             raise
         return replace(result, usage=call.told.spent)
 
+    def for_member(self, member: Adapter, call: ProgramCall) -> ProgramCall:
+        """Give the call as one member is to make it, told below the whole."""
+        told = Attempt(member.name, self._clock.now())
+        call.told.members.append(told)
+        return replace(call, told=told)
+
     async def call_member(
         self, member: Adapter, program: CombinedProgram, call: ProgramCall
     ) -> ProgramResult:
-        """Call a member, and tell of it in `call.told`; raises AdapterError."""
-        told = Attempt()
-        call.told.members.append(told)
+        """Make a call that is for a member; raises AdapterError."""
         try:
-            return await call_adapter(
-                member, replace(call, told=told), program.compiled, self._clock
-            )
+            return await call_adapter(member, call, program.compiled, self._clock)
         except AdapterError as failure:
             program.rests.hear(member.name, failure, self._clock.monotonic())
             raise

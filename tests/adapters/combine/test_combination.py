@@ -9,8 +9,10 @@ import pytest
 from typing_extensions import override
 
 from app.adapters.base import AdapterHealth
-from app.adapters.combine.failover import Failover
+from app.adapters.combine.in_turn import Failover
 from app.adapters.errors import AdapterError, ErrorType
+from app.adapters.setup import AdapterSetup
+from app.settings import SettingsError
 from app.signatures.definition import SignatureDefinition
 from tests.adapters.combine.combining import Hang, combined, fails, says, told
 from tests.adapters.programs import a_call, a_program
@@ -164,3 +166,9 @@ async def test_members_are_not_cleaned_up() -> None:
     await adapter.create_program(program)
     await adapter.cleanup()
     assert list(member.programs) == [program.program_id]
+
+
+def test_members_come_from_the_settings() -> None:
+    """A combination that is built where no other adapter is known cannot be."""
+    with pytest.raises(SettingsError, match="there is no adapter 'mock' to be made of"):
+        Failover(AdapterSetup("safe", {"members": ["mock"]}))

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from typing_extensions import override
 
@@ -19,7 +19,12 @@ from app.settings import LMSettings
 from tests.support import model_server
 from tests.support.model_server import ModelServer
 
-CombinationFactory: TypeAlias = Callable[[AdapterSetup], Combination]
+MORE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "weighted": {"weights": [3, 1]},
+    "hedged": {"delay_ms": 5},
+    "consensus": {"quorum": 2},
+}
+"""What a kind of combination needs, or is tried with, beside its members."""
 
 ALL_ERRORS = (
     ErrorType.TIMEOUT,
@@ -45,6 +50,11 @@ class Harness(ABC):
     def answers_as(self) -> Sequence[str]:
         """Give the names under which results may come: a combination's are its members'."""
         return [self.adapter.name]
+
+    @property
+    def most_calls(self) -> int:
+        """Give how many calls of an LM one call of a program may cost."""
+        return 1
 
     def answering(self) -> Mapping[str, Any]:
         """Give the config of a program that answers by itself."""
@@ -104,16 +114,21 @@ class CombinedHarness(MockHarness):
 
     adapter: Combination  # type: ignore[assignment]
 
-    def __init__(self, factory: CombinationFactory, **health: Any) -> None:
+    def __init__(self, factory: Any, **health: Any) -> None:
         mocks = {name: MockAdapter(AdapterSetup(name, health)) for name in ("first", "second")}
         self.factory = factory
-        options = {"members": list(mocks)}
+        options = {"members": list(mocks), **MORE_OPTIONS.get(factory.kind, {})}
         Harness.__init__(self, factory(AdapterSetup("both", options, member=mocks.__getitem__)))
 
     @property
     @override
     def answers_as(self) -> Sequence[str]:
-        return [member.name for member in self.adapter.members]
+        return [self.adapter.name, *(member.name for member in self.adapter.members)]
+
+    @property
+    @override
+    def most_calls(self) -> int:
+        return len(self.adapter.members)
 
     @override
     def is_hanging(self) -> bool:
@@ -177,7 +192,7 @@ async def _mock() -> AsyncIterator[Harness]:
 
 
 @asynccontextmanager
-async def _combined(factory: CombinationFactory) -> AsyncIterator[Harness]:
+async def _combined(factory: Any) -> AsyncIterator[Harness]:
     yield CombinedHarness(factory)
 
 

@@ -16,7 +16,7 @@ async def test_names_itself_and_counts_the_call(harness: Harness) -> None:
     """A result says which adapter gave it and what it cost."""
     result = await harness.adapter.execute_program(a_call(a_program(config=harness.answering())))
     assert result.adapter in harness.answers_as
-    assert result.usage.lm_calls == 1
+    assert 1 <= result.usage.lm_calls <= harness.most_calls
 
 
 async def test_gives_what_the_back_end_said(harness: Harness) -> None:

@@ -1,13 +1,14 @@
-"""Failover: which failures pass to the next member, and what is told of all of them."""
+"""Members in turn: which failures pass to the next member, and what is told of all of them."""
 
 import pytest
 
 from app.adapters.base import ProgramResult
 from app.adapters.combine.combination import CALLERS_OWN
-from app.adapters.combine.failover import Failover
+from app.adapters.combine.in_turn import Failover, RoundRobin, Weighted
 from app.adapters.errors import ErrorType
 from app.adapters.usage import Usage
 from app.policies.deadline import Deadline
+from app.settings import SettingsError
 from tests.adapters.combine.combining import Hang, combined, fails, failure_of, says, told
 from tests.adapters.programs import a_call, a_program
 from tests.support.adapters import ScriptedAdapter
@@ -138,3 +139,40 @@ async def test_each_member_has_the_attempts_timeout() -> None:
     ).execute_program(call)
     assert (result.adapter, result.usage.lm_calls, hung.stops) == ("b", 2, 1)
     assert told(call) == [("a", ErrorType.TIMEOUT), ("b", None)]
+
+
+async def test_turns_go_around() -> None:
+    """Each call begins with the next member, and goes around where that one fails."""
+    first = ScriptedAdapter(says("a"), says("a"), says("a"), name="a")
+    second = ScriptedAdapter(says("b"), name="b")
+    third = ScriptedAdapter(fails(), name="c")
+    adapter = combined(RoundRobin, first, second, third)
+    calls = [a_call() for _ in range(4)]
+    answers = [(await adapter.execute_program(call)).adapter for call in calls]
+    assert answers == ["a", "b", "a", "a"]
+    assert told(calls[2]) == [("c", "overloaded"), ("a", None)]
+
+
+async def test_weights_share_calls_out_evenly() -> None:
+    """A member begins as many calls as its weight says, and never many in a row."""
+    names = ("a", "b", "c")
+    all_members = [ScriptedAdapter(*[says(name)] * 80, name=name) for name in names]
+    adapter = combined(Weighted, *all_members, weights=[5, 2, 1])
+    answers = [(await adapter.execute_program(a_call())).adapter for _ in range(80)]
+    assert [answers.count(name) for name in names] == [50, 20, 10]
+    assert answers[:8] == list("abaacaba")
+
+
+async def test_the_weightiest_of_the_others_stands_in() -> None:
+    """Where the member whose turn it is fails, the one that is owed most is next."""
+    first = ScriptedAdapter(fails(), name="a")
+    second = ScriptedAdapter(name="b")
+    third = ScriptedAdapter(says("c"), name="c")
+    adapter = combined(Weighted, first, second, third, weights=[3, 1, 2])
+    assert (await adapter.execute_program(a_call())).adapter == "c"
+
+
+def test_each_member_has_a_weight() -> None:
+    """Weights that are not as many as the members refuse the start."""
+    with pytest.raises(SettingsError, match=r"adapters\.all\.weights: give one for each member"):
+        combined(Weighted, ScriptedAdapter(name="a"), weights=[1, 2])
