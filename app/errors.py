@@ -17,7 +17,8 @@ DspatchError
 │   ├── SignatureNotFoundError
 │   ├── ProgramNotFoundError
 │   ├── RevisionNotFoundError
-│   └── ExecutionNotFoundError
+│   ├── ExecutionNotFoundError
+│   └── AdapterNotFoundError
 ├── ConflictError                 409
 │   ├── NameTakenError
 │   ├── ProgramNotReadyError
@@ -30,6 +31,7 @@ DspatchError
 │   ├── ExecutionFailedError      502
 │   ├── BackendUnavailableError   503
 │   └── ExecutionTimedOutError    504
+├── AdapterUnavailableError       503
 ├── DatabaseUnavailableError      503
 └── ShuttingDownError             503
 """
@@ -206,6 +208,12 @@ class ExecutionNotFoundError(NotFoundError):
     title = "No such execution"
 
 
+class AdapterNotFoundError(NotFoundError):
+    """The settings have no adapter of this name."""
+
+    title = "No such adapter"
+
+
 class ConflictError(DspatchError):
     """The request is sound, but not in this state of things."""
 
@@ -279,6 +287,13 @@ class ExecutionTimedOutError(ExecutionError):
 
     status = 504
     title = "The execution timed out"
+
+
+class AdapterUnavailableError(DspatchError):
+    """The adapter could not be asked, or failed to answer: try again after `Retry-After`."""
+
+    status = 503
+    title = "The adapter is not available"
 
 
 class DatabaseUnavailableError(DspatchError):

@@ -7,7 +7,9 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from app.api import (
+    adapters,
     executions,
+    lms,
     metrics,
     probes,
     problem_pages,
@@ -37,6 +39,8 @@ ROUTERS = (
     program_states.router,
     program_openapi.router,
     program_statistics.router,
+    adapters.router,
+    lms.router,
     probes.router,
     metrics.router,
     problem_pages.router,
@@ -45,6 +49,7 @@ TAGS = [
     {"name": "signatures", "description": "Named, versioned, typed contracts of programs."},
     {"name": "programs", "description": "Signatures on a module, an adapter, a configuration."},
     {"name": "executions", "description": "Runs of programs, and their records."},
+    {"name": "adapters", "description": "Back-ends that run programs, and their LMs."},
     {"name": "probes", "description": "What Kubernetes and Prometheus ask."},
     {"name": "problems", "description": "What the types of problems mean."},
 ]

@@ -11,6 +11,7 @@ from random import Random
 from app.actions.execution_cancellation import ExecutionCancellation
 from app.actions.execution_replaying import ExecutionReplaying
 from app.actions.execution_waiting import ExecutionEnds, ExecutionWaiting
+from app.actions.held_programs import HeldPrograms
 from app.actions.idempotency import Idempotency
 from app.actions.keyring import Keyring
 from app.actions.program_archiving import ProgramArchiving
@@ -99,6 +100,7 @@ class Runtime:
     idempotency: Idempotency
     replay_program: ProgramReplaying
     replay_execution: ExecutionReplaying
+    list_held_programs: HeldPrograms
     is_ready: Readiness
 
 
@@ -158,6 +160,7 @@ async def open_runtime(
             idempotency=Idempotency(database),
             replay_program=ProgramReplaying(database, clock),
             replay_execution=ExecutionReplaying(database, wait_for_execution),
+            list_held_programs=HeldPrograms(),
             is_ready=Readiness(base.reserved, clock),
         )
 
@@ -191,6 +194,7 @@ async def _open_base(
         settings.adapters, settings.lms, environment, clock, metrics
     )
     stack.push_async_callback(adapters.cleanup)
+    metrics.watch_breakers(adapters.breaker_levels)
     channel = ControlChannel(clock, random)
     database = Database.connect(settings.database, partial(channel.tell, Kind.PROGRAMS))
     stack.push_async_callback(database.close)
@@ -282,13 +286,17 @@ def _start_tasks(base: _Base) -> None:
             async with database.transaction() as tx:
                 is_full = await tx.idempotency_keys.drop_expired() == SLICE
 
+    async def warm_up() -> None:
+        await base.adapters.warm_up()
+        background.start("check the adapters", base.adapters.check)
+
     async def listen() -> None:
         await base.channel.run(database.open_notices)
 
     lag = LoopLag(base.clock)
     base.metrics.watch(database.pool_counts, lambda: lag.worst_s)
     background.start("measure the event loop's lag", lag.measure)
-    background.start(WARM_UP, base.adapters.warm_up)
+    background.start(WARM_UP, warm_up)
     background.start("control channel", listen)
     _repeat(base, "drop old keys", DROP_KEYS_EVERY_S, drop_idempotency_keys)
     _repeat(base, "make partitions", PARTITIONS_EVERY_S, make_partitions)

@@ -166,6 +166,20 @@ class LMSettings(Group):
         return None
 
 
+class BreakerSettings(Group):
+    """When an adapter is left alone, each process by itself; a mock is only where this is given."""
+
+    failures: int = Field(
+        default=5, ge=1, le=1_000, description="Failures in a row after which no call passes."
+    )
+    open_ms: int = Field(
+        default=10_000,
+        ge=1,
+        le=3_600_000,
+        description="How long none passes; then one at a time, until one succeeds.",
+    )
+
+
 class AdapterSettings(Group):
     """A named adapter: its kind, and what that kind takes."""
 
@@ -176,6 +190,7 @@ class AdapterSettings(Group):
         description="mock, dspy; of members: failover, round_robin, weighted, hedged, fastest, "
         "consensus; or the kind of an installed package.",
     )
+    breaker: BreakerSettings | None = None
 
     @property
     def options(self) -> dict[str, Any]:

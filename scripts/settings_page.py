@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -16,32 +16,35 @@ HEAD = """# Settings
 From the file that `--config` names, and from `DSPATCH_*` variables, which win: `[database] url` is
 `DSPATCH_DATABASE__URL`. A setting that is unknown or wrong refuses the start and is named.
 """
-FOR_TESTS = {"crash_at"}
-"""Settings that no operator needs."""
 
 
 def page() -> str:
     """Describe every setting, a table per group."""
-    return "\n".join([HEAD, *(_section(name, field) for name, field in _groups())])
+    return "\n".join([HEAD, *(_section(title, group) for title, group in _groups(Settings))])
 
 
-def _groups() -> Iterator[tuple[str, FieldInfo]]:
-    for name, field in Settings.model_fields.items():
-        if name not in FOR_TESTS:
-            yield name, field
+def _groups(of: type[BaseModel], above: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+    """Give the groups within a group, and those within them, each by the name of its table."""
+    for name, field in of.model_fields.items():
+        group = _group(field)
+        if group is not None:
+            is_named = get_origin(field.annotation) is dict
+            title = f"{above}{name}.<name>" if is_named else f"{above}{name}"
+            yield title, group
+            yield from _groups(group, f"{title}.")
 
 
-def _section(name: str, field: FieldInfo) -> str:
-    group = _group(field)
-    title = f"{name}.<name>" if group is not field.annotation else name
-    rows = [_row(key, of) for key, of in group.model_fields.items()]
+def _section(title: str, group: type[BaseModel]) -> str:
+    fields = group.model_fields.items()
+    rows = [_row(key, of) for key, of in fields if _group(of) is None]
     head = f"## [{title}]\n\n{group.__doc__}\n\n| setting | default | meaning |\n|---|---|---|\n"
     return head + "\n".join(rows) + "\n"
 
 
-def _group(field: FieldInfo) -> type[BaseModel]:
+def _group(field: FieldInfo) -> type[BaseModel] | None:
     candidates: list[Any] = [field.annotation, *get_args(field.annotation)]
-    return next(of for of in candidates if isinstance(of, type) and issubclass(of, Group))
+    groups = (of for of in candidates if isinstance(of, type) and issubclass(of, Group))
+    return next(groups, None)
 
 
 def _row(key: str, field: FieldInfo) -> str:

@@ -107,6 +107,23 @@ class AdapterStats:
     failures: int
 
 
+REQUIRED = (
+    "create_program",
+    "execute_program",
+    "list_programs",
+    "delete_program",
+    "get_program_info",
+    "validate_signature",
+    "health_check",
+    "get_stats",
+    "cleanup",
+)
+"""The operations that every adapter has to have."""
+
+OPERATIONS = (*REQUIRED, "convert_signature", "module_shape", "warm_up")
+"""Every operation that there is; those beyond the required ones have a protocol each, below."""
+
+
 @runtime_checkable
 class Adapter(Protocol):
     """A back-end that can run programs. `name` is the operator's, `kind` the implementation's."""
@@ -166,6 +183,11 @@ class Combines(Protocol):
     def members(self) -> Sequence[Adapter]:
         """The adapters that it calls, in order."""
         ...
+
+
+def members_of(adapter: Adapter) -> Sequence[Adapter]:
+    """Give the adapters that an adapter is made of; none where it is a back-end itself."""
+    return adapter.members if isinstance(adapter, Combines) else ()
 
 
 @runtime_checkable

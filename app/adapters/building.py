@@ -1,16 +1,20 @@
 """Building the adapters of the settings: kinds that are built in or installed, members first."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 
-from app.adapters.base import Adapter
+from app.adapters.base import REQUIRED, Adapter
 from app.adapters.combine import COMBINATIONS
 from app.adapters.dspy import DspyAdapter
+from app.adapters.guarded import GuardedAdapter
 from app.adapters.mock import MockAdapter
 from app.adapters.setup import AdapterFactory, AdapterSetup
-from app.settings import AdapterSettings, SettingsError
+from app.policies.breaker import Breaker
+from app.policies.clock import Clock
+from app.settings import AdapterSettings, BreakerSettings, SettingsError
 
 UNNAMED: Mapping[str, AdapterFactory] = MappingProxyType(
     {
@@ -23,28 +27,16 @@ UNNAMED: Mapping[str, AdapterFactory] = MappingProxyType(
 BUILT_IN: Mapping[str, AdapterFactory] = MappingProxyType({**UNNAMED, **COMBINATIONS})
 """The factory of each kind."""
 
+WITHOUT_BREAKER = frozenset({"mock", *COMBINATIONS})
+"""Kinds that have a breaker only where the settings give one: members have their own."""
+
 ENTRY_POINT_GROUP = "dspatch.adapters"
 """Where another package names its factory: `kind = "package.module:factory"`."""
-
-REQUIRED = (
-    "name",
-    "kind",
-    "create_program",
-    "execute_program",
-    "list_programs",
-    "delete_program",
-    "get_program_info",
-    "validate_signature",
-    "health_check",
-    "get_stats",
-    "cleanup",
-)
-"""What every adapter has to have (`app.adapters.base.Adapter`)."""
 
 
 def build_adapters(
     settings: Mapping[str, AdapterSettings], shared: AdapterSetup
-) -> Sequence[Adapter]:
+) -> Sequence[GuardedAdapter]:
     """Build the adapters of the settings and the unnamed ones; SettingsError where one cannot be.
 
     `shared` is the setup of all of them, but for names, options and members.
@@ -61,10 +53,10 @@ class _Builder:
         self.settings = settings
         self._kinds = find_kinds()
         self._shared = shared
-        self._built: dict[str, Adapter] = {}
+        self._built: dict[str, GuardedAdapter] = {}
         self._path: list[str] = []
 
-    def build(self, name: str) -> Adapter:
+    def build(self, name: str) -> GuardedAdapter:
         """Give the adapter of a name; SettingsError where it is made of itself, or cannot be."""
         if name in self._path:
             circle = " > ".join([*self._path[self._path.index(name) :], name])
@@ -75,12 +67,12 @@ class _Builder:
             self._path.pop()
         return self._built[name]
 
-    def _make(self, name: str) -> Adapter:
+    def _make(self, name: str) -> GuardedAdapter:
         of = self.settings[name]
         setup = replace(self._shared, name=name, options=of.options, member=self._member)
         return _build(self._kinds, of, setup)
 
-    def _member(self, name: str) -> Adapter:
+    def _member(self, name: str) -> GuardedAdapter:
         if name not in self.settings:
             known = ", ".join(sorted(self.settings))
             raise SettingsError(
@@ -104,7 +96,7 @@ def find_kinds() -> Mapping[str, AdapterFactory | EntryPoint]:
 
 def _build(
     kinds: Mapping[str, AdapterFactory | EntryPoint], settings: AdapterSettings, setup: AdapterSetup
-) -> Adapter:
+) -> GuardedAdapter:
     where = f"adapters.{setup.name}"
     if setup.name in BUILT_IN and settings.kind != setup.name:
         raise SettingsError(f"{where}: this name belongs to the kind {setup.name}")
@@ -118,7 +110,14 @@ def _build(
     except Exception as error:
         raise SettingsError(f"{where}: the kind {settings.kind} cannot be used: {error}") from error
     _refuse_incomplete(adapter, where)
-    return adapter
+    return GuardedAdapter(adapter, _breaker(settings, setup.clock), setup.clock)
+
+
+def _breaker(settings: AdapterSettings, clock: Clock) -> Breaker:
+    if settings.breaker is None and settings.kind in WITHOUT_BREAKER:
+        return Breaker(clock, math.inf)
+    of = settings.breaker or BreakerSettings()
+    return Breaker(clock, of.failures, of.open_ms / 1_000)
 
 
 def _load(kind: AdapterFactory | EntryPoint) -> AdapterFactory:
@@ -129,6 +128,6 @@ def _load(kind: AdapterFactory | EntryPoint) -> AdapterFactory:
 
 
 def _refuse_incomplete(adapter: Adapter, where: str) -> None:
-    missing = [name for name in REQUIRED if not hasattr(adapter, name)]
+    missing = [name for name in ("name", "kind", *REQUIRED) if not hasattr(adapter, name)]
     if missing:
         raise SettingsError(f"{where}: the adapter lacks {', '.join(missing)}")

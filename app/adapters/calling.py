@@ -5,7 +5,7 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from app.adapters.base import Adapter, Combines, ProgramCall, ProgramResult
+from app.adapters.base import Adapter, ProgramCall, ProgramResult, members_of
 from app.adapters.errors import AdapterError, ErrorType
 from app.policies.clock import Clock
 from app.signatures.compile import CompiledSignature, ValuesError
@@ -37,7 +37,7 @@ async def call_adapter(
 
 async def _bounded(adapter: Adapter, call: ProgramCall) -> ProgramResult:
     """Call the adapter within the time that there is; a combination sees to its members' own."""
-    seconds = call.deadline.remaining_s if isinstance(adapter, Combines) else call.seconds
+    seconds = call.deadline.remaining_s if members_of(adapter) else call.seconds
     try:
         async with asyncio.timeout(seconds):
             return await adapter.execute_program(call)

@@ -8,6 +8,7 @@ from uuid import UUID
 from app.adapters.base import Adapter, KnowsModules, Program, WarmsUp
 from app.adapters.building import build_adapters
 from app.adapters.errors import AdapterError, ErrorType
+from app.adapters.guarded import GuardedAdapter
 from app.adapters.setup import AdapterSetup
 from app.policies.clock import Clock
 from app.settings import AdapterSettings, LMSettings
@@ -22,10 +23,14 @@ class UnknownAdapterError(LookupError):
 
 
 class AdapterRegistry:
-    """The adapters of this process, by name."""
+    """The adapters of this process, by name, each with its guard."""
 
     def __init__(self, adapters: Sequence[Adapter]) -> None:
-        self._adapters = {adapter.name: adapter for adapter in adapters}
+        guarded = (
+            adapter if isinstance(adapter, GuardedAdapter) else GuardedAdapter(adapter)
+            for adapter in adapters
+        )
+        self._adapters = {adapter.name: adapter for adapter in guarded}
 
     @classmethod
     def from_settings(
@@ -43,7 +48,7 @@ class AdapterRegistry:
         shared = AdapterSetup("", lms=lms, environment=environment, clock=clock, metrics=metrics)
         return cls(build_adapters(adapters, shared))
 
-    def get(self, name: str) -> Adapter:
+    def get(self, name: str) -> GuardedAdapter:
         """Give the adapter of this name; UnknownAdapterError where there is none."""
         adapter = self.find(name)
         if adapter is None:
@@ -51,7 +56,7 @@ class AdapterRegistry:
             raise UnknownAdapterError(f"there is no adapter {name!r}; there are: {known}")
         return adapter
 
-    def find(self, name: str) -> Adapter | None:
+    def find(self, name: str) -> GuardedAdapter | None:
         """Give the adapter of this name, or None."""
         return self._adapters.get(name)
 
@@ -74,12 +79,13 @@ class AdapterRegistry:
 
         Raises AdapterError, `unsupported` where no adapter can build the program's module.
         """
-        for adapter in (self.find(name), *self):
-            if isinstance(adapter, KnowsModules):
-                return await adapter.module_shape(program)
+        own = self.find(name)
+        for adapter in (*([own] if own else ()), *self):
+            if isinstance(adapter.inner, KnowsModules):
+                return await adapter.inner.module_shape(program)
         raise AdapterError(ErrorType.UNSUPPORTED, "no adapter here builds modules")
 
-    def __iter__(self) -> Iterator[Adapter]:
+    def __iter__(self) -> Iterator[GuardedAdapter]:
         return iter(self._adapters.values())
 
     def __len__(self) -> int:
@@ -87,9 +93,16 @@ class AdapterRegistry:
 
     async def warm_up(self) -> None:
         """Let each adapter that has a `warm_up` do now what its first call would wait for."""
-        await asyncio.gather(
-            *(adapter.warm_up() for adapter in self if isinstance(adapter, WarmsUp))
-        )
+        able = (adapter.inner for adapter in self if isinstance(adapter.inner, WarmsUp))
+        await asyncio.gather(*(adapter.warm_up() for adapter in able))
+
+    async def check(self) -> None:
+        """Check the health of every adapter, so that this process knows of it."""
+        await asyncio.gather(*(adapter.health_check() for adapter in self))
+
+    def breaker_levels(self) -> Mapping[str, int]:
+        """Say where the breakers stand, by the names of their adapters."""
+        return {adapter.name: adapter.breaker.state.level for adapter in self}
 
     async def cleanup(self) -> None:
         """Clean all adapters up, each one even where another fails."""

@@ -1,23 +1,17 @@
 """Keyset pages: newest first, each page as cheap as the first."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select
 
 from app.errors import Fault, InvalidRequestError
 
-
-class Identified(Protocol):
-    """Anything with an id."""
-
-    id: Any
-
-
-T = TypeVar("T", bound=Identified)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,10 +37,19 @@ def on_page(query: Select[Any], key: ColumnElement[UUID], page: Page) -> Select[
     return query.order_by(key.desc()).limit(page.limit + 1)
 
 
-def paged(rows: Sequence[T], page: Page) -> Paged[T]:
+def paged(rows: Sequence[T], page: Page, id_of: Callable[[T], UUID] = attrgetter("id")) -> Paged[T]:
     """Make the page out of what `on_page` selected."""
     items = rows[: page.limit]
-    return Paged(items, _encode(items[-1].id) if len(rows) > page.limit else None)
+    return Paged(items, _encode(id_of(items[-1])) if len(rows) > page.limit else None)
+
+
+def page_of(found: Iterable[T], page: Page, id_of: Callable[[T], UUID]) -> Paged[T]:
+    """Cut a page out of what is all at hand; InvalidRequestError where the cursor is none."""
+    rows = sorted(found, key=id_of, reverse=True)
+    if page.cursor is not None:
+        last = _decode(page.cursor)
+        rows = [row for row in rows if id_of(row) < last]
+    return paged(rows, page, id_of)
 
 
 def _encode(last: UUID) -> str:

@@ -68,12 +68,26 @@ class Metrics:
 
     def watch(self, pool: Callable[[], Mapping[str, int]], lag_s: Callable[[], float]) -> None:
         """Read the database's pool and the event loop's lag whenever somebody scrapes."""
-        self.registry.register(_PoolCollector(pool))
+        self._read_at_scrape(
+            "dspatch_pool_connections",
+            "Connections to the database: checked_out, idle, or not opened yet.",
+            "state",
+            pool,
+        )
         Gauge(
             "dspatch_event_loop_lag_seconds",
             "How late the event loop came to what was due: the worst of the last 15 s.",
             registry=self.registry,
         ).set_function(lag_s)
+
+    def watch_breakers(self, levels: Callable[[], Mapping[str, int]]) -> None:
+        """Read where the breakers of the adapters stand whenever somebody scrapes."""
+        self._read_at_scrape(
+            "dspatch_breaker_state",
+            "Breakers of this process: 0 closed, 1 half-open, 2 open.",
+            "adapter",
+            levels,
+        )
 
     def execution_ended(
         self,
@@ -117,6 +131,11 @@ class Metrics:
         self._programs.add(program)
         return program
 
+    def _read_at_scrape(
+        self, name: str, text: str, label: str, read: Callable[[], Mapping[str, int]]
+    ) -> None:
+        self.registry.register(_Gauges(name, text, label, read))
+
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Callable[..., Counter]:
         """Make a counter; what is given finds its child by label values without a lock."""
         return cache(Counter(name, text, labels, registry=self.registry).labels)
@@ -128,21 +147,22 @@ class Metrics:
         return cache(histogram.labels)
 
 
-class _PoolCollector(Collector):
-    """The connections of the database's pool, by state."""
+class _Gauges(Collector):
+    """Figures of one name, told apart by one label, as they are when they are asked for."""
 
-    def __init__(self, pool: Callable[[], Mapping[str, int]]) -> None:
-        self._pool = pool
+    def __init__(
+        self, name: str, text: str, label: str, read: Callable[[], Mapping[str, int]]
+    ) -> None:
+        self._name = name
+        self._text = text
+        self._label = label
+        self._read = read
 
     @override
     def collect(self) -> Iterator[Metric]:
-        family = GaugeMetricFamily(
-            "dspatch_pool_connections",
-            "Connections to the database: checked_out, idle, or not opened yet.",
-            labels=("state",),
-        )
-        for state, count in self._pool().items():
-            family.add_metric((state,), count)
+        family = GaugeMetricFamily(self._name, self._text, labels=(self._label,))
+        for value, count in self._read().items():
+            family.add_metric((value,), count)
         yield family
 
 

@@ -150,11 +150,32 @@ def test_refuses_wrong_settings(adapters: Mapping[str, Any], sentence: str) -> N
         build(adapters)
 
 
+@pytest.mark.parametrize(
+    ("settings", "most"),
+    [
+        ({"kind": "dspy"}, 5),
+        ({"kind": "dspy", "breaker": {"failures": 7}}, 7),
+        ({"kind": "mock"}, None),
+        ({"kind": "mock", "breaker": {}}, 5),
+        ({"kind": "failover", "members": ["mock"]}, None),
+        ({"kind": "failover", "members": ["mock"], "breaker": {"failures": 2}}, 2),
+    ],
+)
+def test_adapters_have_breakers(settings: Mapping[str, Any], most: int | None) -> None:
+    """Mocks and combinations have one only where it is given."""
+    breaker = build({"x": settings}).get("x").breaker
+    for _ in range((most or 100) - 1):
+        breaker.admit().failed()
+    assert breaker.state == "closed"
+    breaker.admit().failed()
+    assert breaker.state == ("closed" if most is None else "open")
+
+
 def test_finds_installed_kinds(packages: Path) -> None:
     """A package names its factory in an entry point, which receives the whole setup."""
     install(packages, "echoes", "echo = echoes:Echo")
     lms = {"main": LMSettings(model="openai/small")}
-    adapter = build({"e": {"kind": "echo", "volume": 11}}, lms).get("e")
+    adapter = build({"e": {"kind": "echo", "volume": 11}}, lms).get("e").inner
     setup = adapter.setup  # type: ignore[attr-defined]
     assert (adapter.name, adapter.kind) == ("e", "echo")
     assert (setup.name, setup.options, setup.lms) == ("e", {"volume": 11}, lms)

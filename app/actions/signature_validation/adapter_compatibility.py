@@ -7,6 +7,7 @@ from typing import Any
 from app.actions.signature_validation.step import StepOutcome, Subject, Tools
 from app.adapters.base import Adapter, ConvertsSignatures
 from app.adapters.errors import AdapterError
+from app.adapters.guarded import GuardedAdapter
 from app.signatures.definition import SignatureDefinition
 from app.signatures.losses import losses
 
@@ -25,12 +26,12 @@ async def ask_adapters(subject: Subject, tools: Tools) -> StepOutcome:
     return StepOutcome(bool(compatible), found, None if compatible else "no adapter takes it")
 
 
-async def _asked(adapter: Adapter, subject: Subject, timeout_s: float) -> dict[str, Any]:
+async def _asked(adapter: GuardedAdapter, subject: Subject, timeout_s: float) -> dict[str, Any]:
     definition = subject.draft.definition
     try:
         async with asyncio.timeout(timeout_s):
             await adapter.validate_signature(definition)
-            return {"compatible": True, **await _converted(adapter, definition)}
+            return {"compatible": True, **await _converted(adapter.inner, definition)}
     except TimeoutError:
         error = f"it did not answer within {timeout_s:g} s"
     except AdapterError as failure:

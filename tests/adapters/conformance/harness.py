@@ -10,11 +10,13 @@ from typing_extensions import override
 
 from app.adapters.base import Adapter
 from app.adapters.combine import COMBINATIONS
-from app.adapters.combine.combination import Combination
 from app.adapters.dspy import DspyAdapter
 from app.adapters.errors import ErrorType
+from app.adapters.guarded import GuardedAdapter
 from app.adapters.mock import MockAdapter
 from app.adapters.setup import AdapterSetup
+from app.policies.breaker import Breaker
+from app.policies.clock import SystemClock
 from app.settings import LMSettings
 from tests.support import model_server
 from tests.support.model_server import ModelServer
@@ -41,10 +43,10 @@ ALL_ERRORS = (
 
 
 class Harness(ABC):
-    """An adapter, and the behaviour of its back-end as the config of a program."""
+    """A guarded adapter, and the behaviour of its back-end as the config of a program."""
 
     def __init__(self, adapter: Adapter) -> None:
-        self.adapter = adapter
+        self.adapter = GuardedAdapter(adapter, Breaker(SystemClock()))
 
     @property
     def answers_as(self) -> Sequence[str]:
@@ -84,8 +86,6 @@ class Harness(ABC):
 class MockHarness(Harness):
     """A mock is told by the program."""
 
-    adapter: MockAdapter
-
     @override
     def saying(self, outputs: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"mock": {"outputs": dict(outputs)}}
@@ -101,18 +101,16 @@ class MockHarness(Harness):
 
     @override
     def is_hanging(self) -> bool:
-        return self.adapter._counter.in_flight > 0
+        return self.adapter.in_flight > 0
 
     @override
     def unhealthy(self) -> None:
         setup = AdapterSetup("mock", {"health_error": "the script says so"})
-        self.adapter = MockAdapter(setup)
+        self.adapter.inner = MockAdapter(setup)
 
 
 class CombinedHarness(MockHarness):
     """A combination of two mocks, each told by the program."""
-
-    adapter: Combination  # type: ignore[assignment]
 
     def __init__(self, factory: Any, **health: Any) -> None:
         mocks = {name: MockAdapter(AdapterSetup(name, health)) for name in ("first", "second")}

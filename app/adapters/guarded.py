@@ -1,0 +1,197 @@
+"""An adapter with its policies around it: the breaker, and what is known of its health."""
+
+import asyncio
+import logging
+import math
+from collections.abc import Sequence
+from enum import StrEnum
+from uuid import UUID
+
+from app.adapters.base import (
+    OPERATIONS,
+    Adapter,
+    AdapterHealth,
+    AdapterStats,
+    Program,
+    ProgramCall,
+    ProgramInfo,
+    ProgramResult,
+    members_of,
+)
+from app.adapters.errors import AdapterError, ErrorType
+from app.policies.breaker import Breaker, BreakerOpenError, BreakerState, Passage
+from app.policies.clock import Clock, SystemClock
+from app.policies.deadline import Deadline
+from app.signatures.definition import SignatureDefinition
+
+HEALTH_TIMEOUT_S = 10.0
+"""How long a health check may take before the adapter counts as ill."""
+
+TIMER_SLACK_S = 0.02
+"""A call that is cancelled so shortly before its time is over was cancelled by its timer."""
+
+FAILURES = frozenset(
+    {
+        ErrorType.CONNECTION_FAILED,
+        ErrorType.BACKEND_ERROR,
+        ErrorType.OVERLOADED,
+        ErrorType.WORKER_CRASHED,
+    }
+)
+"""What says that the back-end is away. Other errors are the caller's, the program's, the
+operator's, or ask for fewer calls: all of them are answers."""
+
+logger = logging.getLogger(__name__)
+
+
+class AdapterStatus(StrEnum):
+    """What this process knows of an adapter, by its breaker, its last call and its last check."""
+
+    UNKNOWN = "unknown"
+    """Neither called nor checked yet."""
+    HEALTHY = "healthy"
+    WARNING = "warning"
+    """Its breaker is half open."""
+    ERROR = "error"
+    """Its breaker is open, or its health check failed."""
+
+
+_OF_BREAKER = {
+    BreakerState.OPEN: AdapterStatus.ERROR,
+    BreakerState.HALF_OPEN: AdapterStatus.WARNING,
+}
+
+
+class GuardedAdapter:
+    """Passes calls on to `inner` unless the breaker is open; all else is passed on as it is."""
+
+    def __init__(
+        self, inner: Adapter, breaker: Breaker | None = None, clock: Clock | None = None
+    ) -> None:
+        self.inner = inner
+        self._clock = clock or SystemClock()
+        self.breaker = breaker or Breaker(self._clock, math.inf)
+        self.in_flight = 0
+        self._known = AdapterStatus.UNKNOWN
+
+    @property
+    def name(self) -> str:
+        """The operator's name for it."""
+        return self.inner.name
+
+    @property
+    def kind(self) -> str:
+        """The implementation's kind."""
+        return self.inner.kind
+
+    @property
+    def members(self) -> Sequence[Adapter]:
+        """The adapters that it is made of; none where it is a back-end itself."""
+        return members_of(self.inner)
+
+    @property
+    def member_names(self) -> Sequence[str] | None:
+        """Their names, as operators are shown them; None where there are no members."""
+        return [member.name for member in self.members] or None
+
+    @property
+    def status(self) -> AdapterStatus:
+        """What this process knows of it."""
+        return _OF_BREAKER.get(self.breaker.state, self._known)
+
+    @property
+    def capabilities(self) -> Sequence[str]:
+        """The operations that it has."""
+        return [name for name in OPERATIONS if hasattr(self.inner, name)]
+
+    async def execute_program(self, call: ProgramCall) -> ProgramResult:
+        """Run a program; `overloaded`, at once, where the breaker is open."""
+        with self._admitted() as passage:
+            self.in_flight += 1
+            try:
+                result = await self._judged(call, passage)
+            finally:
+                self.in_flight -= 1
+        self._known = AdapterStatus.HEALTHY
+        return result
+
+    def _admitted(self) -> Passage:
+        try:
+            return self.breaker.admit()
+        except BreakerOpenError as refusal:
+            message = f"the adapter {self.name} is left alone, since its calls fail"
+            raise AdapterError(
+                ErrorType.OVERLOADED,
+                message,
+                context={"breaker": str(self.breaker.state)},
+                retry_after=round(refusal.retry_after_s, 3),
+            ) from None
+
+    async def _judged(self, call: ProgramCall, passage: Passage) -> ProgramResult:
+        """Call, and tell the breaker what the end says of the back-end."""
+        time = Deadline(self._clock, call.seconds)
+        try:
+            result = await self.inner.execute_program(call)
+        except AdapterError as failure:
+            if failure.type in FAILURES:
+                passage.failed()
+            elif failure.type is ErrorType.TIMEOUT:
+                passage.timed_out()
+            raise
+        except asyncio.CancelledError:
+            if time.remaining_s <= TIMER_SLACK_S:
+                passage.timed_out()
+            raise
+        passage.succeeded()
+        return result
+
+    async def health_check(self) -> AdapterHealth:
+        """Ask the back-end, whatever the breaker says; never raises, and takes 10 s at most."""
+        began = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(HEALTH_TIMEOUT_S):
+                health = await self.inner.health_check()
+        except TimeoutError:
+            health = self._ill(began, f"no answer within {HEALTH_TIMEOUT_S:g} s")
+        except Exception as error:
+            logger.exception("the health check of the adapter %s failed", self.name)
+            health = self._ill(began, f"the check failed ({type(error).__name__})")
+        self._known = AdapterStatus.HEALTHY if health.healthy else AdapterStatus.ERROR
+        return health
+
+    def _ill(self, began: float, error: str) -> AdapterHealth:
+        latency_ms = (self._clock.monotonic() - began) * 1_000
+        return AdapterHealth(healthy=False, latency_ms=latency_ms, error=error)
+
+    def reset(self) -> None:
+        """Close the breaker."""
+        logger.info("the breaker of the adapter %s is reset", self.name)
+        self.breaker.reset()
+
+    async def create_program(self, program: Program) -> None:
+        """Pass on."""
+        await self.inner.create_program(program)
+
+    async def list_programs(self) -> Sequence[ProgramInfo]:
+        """Pass on."""
+        return await self.inner.list_programs()
+
+    async def delete_program(self, program_id: UUID) -> bool:
+        """Pass on."""
+        return await self.inner.delete_program(program_id)
+
+    async def get_program_info(self, program_id: UUID) -> ProgramInfo:
+        """Pass on."""
+        return await self.inner.get_program_info(program_id)
+
+    async def validate_signature(self, signature: SignatureDefinition) -> None:
+        """Pass on."""
+        await self.inner.validate_signature(signature)
+
+    async def get_stats(self) -> AdapterStats:
+        """Pass on."""
+        return await self.inner.get_stats()
+
+    async def cleanup(self) -> None:
+        """Pass on."""
+        await self.inner.cleanup()

@@ -1,0 +1,23 @@
+import pytest
+
+from app.policies.usual_time import KEPT, UsualTime
+
+
+@pytest.mark.parametrize(
+    ("durations", "usual"),
+    [([], 0), ([3], 3), ([1, 2], 2), ([1] * 95 + [9] * 5, 1), ([1] * 94 + [9] * 6, 9)],
+)
+def test_19_of_20_are_done_within_it(durations: list[float], usual: float) -> None:
+    """The smallest time within which 95 of 100 were done; nothing where nothing was."""
+    time = UsualTime()
+    for seconds in durations:
+        time.add(seconds)
+    assert time.p95_s == usual
+
+
+def test_only_the_last_durations_count() -> None:
+    """What was long ago is forgotten, and memory does not grow."""
+    time = UsualTime()
+    for seconds in (100, *[1] * KEPT):
+        time.add(seconds)
+    assert time.p95_s == 1
