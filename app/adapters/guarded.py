@@ -1,4 +1,4 @@
-"""An adapter with its policies around it: the breaker, and what is known of its health."""
+"""An adapter with its policies around it: the breaker, the retry budget, what is known of it."""
 
 import asyncio
 import logging
@@ -20,6 +20,7 @@ from app.adapters.base import (
 )
 from app.adapters.errors import AdapterError, ErrorType
 from app.policies.breaker import Breaker, BreakerOpenError, BreakerState, Passage
+from app.policies.budget import RetryBudget
 from app.policies.clock import Clock, SystemClock
 from app.policies.deadline import Deadline
 from app.signatures.definition import SignatureDefinition
@@ -71,6 +72,7 @@ class GuardedAdapter:
         self.inner = inner
         self._clock = clock or SystemClock()
         self.breaker = breaker or Breaker(self._clock, math.inf)
+        self.retries = RetryBudget(self._clock)
         self.in_flight = 0
         self._known = AdapterStatus.UNKNOWN
 

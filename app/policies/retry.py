@@ -20,13 +20,15 @@ class RetryPolicy:
     """Exponential back-off with full jitter: before retry n, up to `delay_s` · 2ⁿ⁻¹ seconds.
 
     `is_worth` picks the failures that are tried again; `asked_wait_s` tells how long a failure
-    asks to wait, which wins over the back-off. No wait is longer than a minute.
+    asks to wait, which wins over the back-off. No wait is longer than a minute. `may_retry` is
+    asked last, about a failure that would be tried again otherwise.
     """
 
     max_retries: int
     delay_s: float
     is_worth: Callable[[BaseException], bool]
     asked_wait_s: Callable[[BaseException], float | None]
+    may_retry: Callable[[BaseException], bool]
 
     async def run(
         self, work: Callable[[], Awaitable[T]], deadline: Deadline, clock: Clock, random: Random
@@ -59,6 +61,7 @@ class RetryPolicy:
             return (
                 state.attempt_number > self.max_retries
                 or state.upcoming_sleep >= deadline.remaining_s
+                or not self.may_retry(_failure(state))
             )
 
         return AsyncRetrying(
@@ -75,5 +78,5 @@ class RetryPolicy:
 
 def _failure(state: RetryCallState) -> BaseException:
     if state.outcome is None or (failure := state.outcome.exception()) is None:
-        raise RuntimeError("only a failed attempt is waited after")
+        raise RuntimeError("only a failed attempt is tried again")
     return failure

@@ -29,6 +29,7 @@ class Trial:
     delay_s: float = 1.0
     deadline_s: float = 1e9
     seed: int = 0
+    may_retry: Callable[[BaseException], bool] = lambda _: True
     clock: ManualClock = field(default_factory=ManualClock)
     attempts: int = 0
 
@@ -51,6 +52,7 @@ class Trial:
             self.delay_s,
             is_worth=lambda failure: isinstance(failure, BusyError),
             asked_wait_s=lambda failure: getattr(failure, "wait_s", None),
+            may_retry=self.may_retry,
         )
         deadline = Deadline(self.clock, self.deadline_s)
         random = Random(self.seed)  # noqa: S311 - jitter, not secrets
@@ -172,6 +174,40 @@ async def test_a_deadline_that_passed_in_an_attempt_ends_the_trying() -> None:
     assert (trial.attempts, trial.clock.slept) == (1, [])
 
 
+async def test_the_last_word_is_asked_only_where_there_would_be_a_retry() -> None:
+    """It hears the failure, and no wait comes before a refusal."""
+    heard: list[BaseException] = []
+
+    def once(failure: BaseException) -> bool:
+        heard.append(failure)
+        return len(heard) < 2
+
+    failures = [BusyError(), BusyError()]
+    trial = Trial(max_retries=9, may_retry=once)
+    with pytest.raises(BusyError) as climbed:
+        await trial.run(*failures, BusyError())
+    assert (climbed.value, heard) == (failures[1], failures)
+    assert (trial.attempts, len(trial.clock.slept)) == (2, 1)
+
+
+async def test_what_has_no_retry_left_takes_none_out_of_any_budget() -> None:
+    """The last word is not asked after the last attempt, nor without time, nor for good."""
+    heard: list[BaseException] = []
+
+    def never(failure: BaseException) -> bool:
+        heard.append(failure)
+        return False
+
+    for trial, failure in (
+        (Trial(max_retries=0, may_retry=never), BusyError()),
+        (Trial(deadline_s=1, may_retry=never), BusyError(5)),
+        (Trial(may_retry=never), ValueError("no")),
+    ):
+        with pytest.raises(type(failure)):
+            await trial.run(failure)
+    assert heard == []
+
+
 async def test_two_executions_share_no_state() -> None:
     """Attempts of two runs at once are counted apart."""
     first, second = Trial(max_retries=1), Trial(max_retries=1)
@@ -182,5 +218,5 @@ async def test_two_executions_share_no_state() -> None:
 
 def test_only_a_failure_is_waited_after() -> None:
     """The wait refuses a state that tenacity never asks it about."""
-    with pytest.raises(RuntimeError, match="only a failed attempt"):
+    with pytest.raises(RuntimeError, match="only a failed attempt is tried again"):
         _failure(RetryCallState(None, None, (), {}))  # type: ignore[arg-type]

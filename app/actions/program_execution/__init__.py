@@ -15,6 +15,7 @@ from app.actions.program_execution.records import ExecutionRecords
 from app.actions.program_execution.runs import Run, Runs
 from app.adapters.base import Adapter, ProgramCall
 from app.adapters.errors import AdapterError, ErrorType
+from app.adapters.guarded import GuardedAdapter
 from app.adapters.registry import AdapterRegistry
 from app.checkpoints import Checkpoint
 from app.errors import InvalidInputsError, ProgramNotReadyError
@@ -100,7 +101,7 @@ class ProgramExecution:
         attempts = Attempts(call, runnable.compiled, wanted.options, surroundings)
         return await self._run(begun, attempts)
 
-    def _adapter_of(self, runnable: RunnableProgram) -> Adapter:
+    def _adapter_of(self, runnable: RunnableProgram) -> GuardedAdapter:
         """Refuse a program that cannot run, with its own words."""
         program, name = runnable.program, runnable.at.adapter
         adapter = self._adapters.find(name)

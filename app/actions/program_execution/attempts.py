@@ -6,9 +6,10 @@ from typing import Any
 
 from app.actions.program_execution.options import ExecutionOptions
 from app.adapters.attempt import Attempt
-from app.adapters.base import Adapter, ProgramCall, ProgramResult, Repair
+from app.adapters.base import ProgramCall, ProgramResult, Repair
 from app.adapters.calling import call_adapter
 from app.adapters.errors import AdapterError, ErrorType
+from app.adapters.guarded import GuardedAdapter
 from app.adapters.usage import Usage
 from app.policies.clock import Clock
 from app.policies.deadline import Deadline
@@ -23,7 +24,7 @@ TOLD_FAULTS = 20
 class Surroundings:
     """What attempts take from outside: the adapter, time and chance."""
 
-    adapter: Adapter
+    adapter: GuardedAdapter
     clock: Clock
     random: Random
 
@@ -76,8 +77,17 @@ class Attempts:
 
     async def _retried(self) -> ProgramResult:
         retries = len(self._made) - self._repairs
-        policy = self._options.retry_policy(used=retries)
+        policy = self._options.retry_policy(retries, self._may_retry)
+        self._adapter.retries.called()
         return await policy.run(self._attempt, self.deadline, self._clock, self._random)
+
+    def _may_retry(self, failure: BaseException) -> bool:
+        """Take a retry out of the adapter's budget; the record says where there was none left."""
+        if self._adapter.retries.take():
+            return True
+        if isinstance(failure, AdapterError):
+            failure.context["retry_budget"] = "exhausted"
+        return False
 
     def _is_worth_repair(self, failure: AdapterError) -> bool:
         return (

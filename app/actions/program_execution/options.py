@@ -1,6 +1,6 @@
 """What a client may say about how an execution is run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,14 +27,15 @@ class ExecutionOptions:
         """Give the options as the record holds them."""
         return dict(vars(self))
 
-    def retry_policy(self, used: int = 0) -> RetryPolicy:
+    def retry_policy(self, used: int, may_retry: Callable[[BaseException], bool]) -> RetryPolicy:
         """Say which failures are tried again, and when (mission section 3, step 4).
 
-        `used` retries are behind already.
+        `used` retries are behind already; `may_retry` has the last word.
         """
         return RetryPolicy(
             max_retries=self.max_retries - used,
             delay_s=self.retry_delay / 1_000,
             is_worth=lambda failure: isinstance(failure, AdapterError) and failure.recoverable,
             asked_wait_s=lambda failure: getattr(failure, "retry_after", None),
+            may_retry=may_retry,
         )
