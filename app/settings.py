@@ -187,8 +187,8 @@ class AdapterSettings(Group):
 
     kind: str = Field(
         min_length=1,
-        description="mock, dspy; of members: failover, round_robin, weighted, hedged, fastest, "
-        "consensus; or the kind of an installed package.",
+        description="mock, dspy, worker; of members: failover, round_robin, weighted, hedged, "
+        "fastest, consensus; or the kind of an installed package.",
     )
     breaker: BreakerSettings | None = None
 
@@ -243,7 +243,7 @@ class Settings(BaseSettings):
     imports: ImportsSettings = ImportsSettings()
     lms: dict[str, LMSettings] = Field(default_factory=dict, description="Models by name.")
     adapters: dict[str, AdapterSettings] = Field(
-        default_factory=dict, description="Adapters by name; mock and dspy exist unnamed."
+        default_factory=dict, description="Adapters by name; mock, dspy and worker exist unnamed."
     )
     processes: ProcessesSettings = ProcessesSettings()
     logging: LoggingSettings = LoggingSettings()

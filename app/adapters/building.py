@@ -12,6 +12,7 @@ from app.adapters.dspy import DspyAdapter
 from app.adapters.guarded import GuardedAdapter
 from app.adapters.mock import MockAdapter
 from app.adapters.setup import AdapterFactory, AdapterSetup
+from app.adapters.worker import WorkerAdapter
 from app.policies.breaker import Breaker
 from app.policies.clock import Clock
 from app.settings import AdapterSettings, BreakerSettings, SettingsError
@@ -20,6 +21,7 @@ UNNAMED: Mapping[str, AdapterFactory] = MappingProxyType(
     {
         "mock": MockAdapter,
         "dspy": DspyAdapter,
+        "worker": WorkerAdapter,
     }
 )
 """The kinds of which there is an adapter of the same name, without settings."""
@@ -29,6 +31,9 @@ BUILT_IN: Mapping[str, AdapterFactory] = MappingProxyType({**UNNAMED, **COMBINAT
 
 WITHOUT_BREAKER = frozenset({"mock", *COMBINATIONS})
 """Kinds that have a breaker only where the settings give one: members have their own."""
+
+SECOND_NAMES: Mapping[str, str] = MappingProxyType({"python_port": "worker"})
+"""What a kind is called as well, and so the adapter of its name."""
 
 ENTRY_POINT_GROUP = "dspatch.adapters"
 """Where another package names its factory: `kind = "package.module:factory"`."""
@@ -41,16 +46,31 @@ def build_adapters(
 
     `shared` is the setup of all of them, but for names, options and members.
     """
-    unnamed = {kind: AdapterSettings(kind=kind) for kind in UNNAMED}
-    builder = _Builder(unnamed | dict(settings), shared)
+    builder = _Builder(_by_first_names(settings), shared)
     return [builder.build(name) for name in builder.settings]
 
 
-class _Builder:
-    """Builds each adapter once, when it is first asked for: members before what they make up."""
+def first_name(name: str) -> str:
+    """Give the name of an adapter or a kind that may be its second."""
+    return SECOND_NAMES.get(name, name)
 
-    def __init__(self, settings: Mapping[str, AdapterSettings], shared: AdapterSetup) -> None:
-        self.settings = settings
+
+def _by_first_names(settings: Mapping[str, AdapterSettings]) -> Mapping[str, AdapterSettings]:
+    for second, first in SECOND_NAMES.items():
+        if second in settings and first in settings:
+            raise SettingsError(f"adapters.{second}: this is the second name of {first}")
+    return {first_name(name): of for name, of in settings.items()}
+
+
+class _Builder:
+    """Builds each adapter once, when it is first asked for: members before what they make up.
+
+    The unnamed ones stand beside those that are `named`.
+    """
+
+    def __init__(self, named: Mapping[str, AdapterSettings], shared: AdapterSetup) -> None:
+        self.settings = {kind: AdapterSettings(kind=kind) for kind in UNNAMED} | dict(named)
+        self._named = named
         self._kinds = find_kinds()
         self._shared = shared
         self._built: dict[str, GuardedAdapter] = {}
@@ -69,10 +89,17 @@ class _Builder:
 
     def _make(self, name: str) -> GuardedAdapter:
         of = self.settings[name]
-        setup = replace(self._shared, name=name, options=of.options, member=self._member)
+        setup = replace(
+            self._shared,
+            name=name,
+            options=of.options,
+            member=self._member,
+            is_asked_for=name in self._named,
+        )
         return _build(self._kinds, of, setup)
 
     def _member(self, name: str) -> GuardedAdapter:
+        name = first_name(name)
         if name not in self.settings:
             known = ", ".join(sorted(self.settings))
             raise SettingsError(
@@ -86,7 +113,7 @@ def find_kinds() -> Mapping[str, AdapterFactory | EntryPoint]:
     """Give every kind that is built in or installed; SettingsError where two claim one name."""
     kinds: dict[str, AdapterFactory | EntryPoint] = dict(BUILT_IN)
     for found in entry_points(group=ENTRY_POINT_GROUP):
-        if found.name in kinds:
+        if found.name in kinds or found.name in SECOND_NAMES:
             raise SettingsError(
                 f"the adapter kind {found.name} of {found.value} is taken by another package"
             )
@@ -97,18 +124,18 @@ def find_kinds() -> Mapping[str, AdapterFactory | EntryPoint]:
 def _build(
     kinds: Mapping[str, AdapterFactory | EntryPoint], settings: AdapterSettings, setup: AdapterSetup
 ) -> GuardedAdapter:
-    where = f"adapters.{setup.name}"
-    if setup.name in BUILT_IN and settings.kind != setup.name:
+    where, kind = f"adapters.{setup.name}", first_name(settings.kind)
+    if setup.name in BUILT_IN and kind != setup.name:
         raise SettingsError(f"{where}: this name belongs to the kind {setup.name}")
-    if settings.kind not in kinds:
+    if kind not in kinds:
         known = ", ".join(sorted(kinds))
-        raise SettingsError(f"{where}: there is no kind {settings.kind!r}; there are: {known}")
+        raise SettingsError(f"{where}: there is no kind {kind!r}; there are: {known}")
     try:
-        adapter = _load(kinds[settings.kind])(setup)
+        adapter = _load(kinds[kind])(setup)
     except SettingsError:
         raise
     except Exception as error:
-        raise SettingsError(f"{where}: the kind {settings.kind} cannot be used: {error}") from error
+        raise SettingsError(f"{where}: the kind {kind} cannot be used: {error}") from error
     _refuse_incomplete(adapter, where)
     return GuardedAdapter(adapter, _breaker(settings, setup.clock), setup.clock)
 

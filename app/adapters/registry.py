@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
 from app.adapters.base import Adapter, KnowsModules, Program, WarmsUp
-from app.adapters.building import build_adapters
+from app.adapters.building import build_adapters, first_name
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.guarded import GuardedAdapter
 from app.adapters.setup import AdapterSetup
@@ -58,7 +58,7 @@ class AdapterRegistry:
 
     def find(self, name: str) -> GuardedAdapter | None:
         """Give the adapter of this name, or None."""
-        return self._adapters.get(name)
+        return self._adapters.get(first_name(name))
 
     def names(self) -> Sequence[str]:
         """Name the adapters, in order."""

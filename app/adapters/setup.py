@@ -23,7 +23,7 @@ class AdapterSetup:
     """One adapter as the operator asks for it: `options` stand beside `kind` in its settings.
 
     `member` gives the adapter of another name, which a combination is made of; SettingsError where
-    there is none.
+    there is none. What nobody asked for exists unnamed, and may never be used.
     """
 
     name: str
@@ -33,6 +33,7 @@ class AdapterSetup:
     clock: Clock = field(default_factory=SystemClock)
     metrics: Metrics = field(default_factory=Metrics)
     member: Callable[[str], Adapter] = no_member
+    is_asked_for: bool = True
 
 
 AdapterFactory = Callable[[AdapterSetup], Adapter]

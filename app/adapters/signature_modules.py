@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
+from app.adapters.child_environment import child_environment
 from app.signatures.definition import SignatureDefinition
 from app.signatures.faults import SignatureError
 
@@ -20,8 +21,6 @@ AT_ONCE = 2
 """Children that load at the same time: each imports DSPy, which takes seconds of CPU."""
 
 _REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
-"""The variables that the child sees; the others may hold secrets."""
 
 
 class ModuleLoadingError(Exception):
@@ -82,11 +81,6 @@ class SignatureModules:
                 await child.wait()
 
     async def _started(self, reference: str, writing: int) -> asyncio.subprocess.Process:
-        environment = {
-            name: self._environment[name] for name in _PASSED_ON if name in self._environment
-        }
-        # The working folder comes last: nothing in it can stand in for a module of ours.
-        path = os.pathsep.join([*filter(None, sys.path), os.curdir])
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", CHILD, reference, str(writing)),
             stdin=asyncio.subprocess.DEVNULL,
@@ -94,7 +88,7 @@ class SignatureModules:
             stderr=asyncio.subprocess.DEVNULL,
             pass_fds=(writing,),
             start_new_session=True,
-            env={**environment, "PYTHONPATH": path},
+            env=child_environment(self._environment),
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from app.adapters.base import Adapter
 from app.adapters.building import BUILT_IN
@@ -16,7 +17,7 @@ from tests.support.clock import ManualClock
 from tests.support.model_server import ModelServer
 
 
-@pytest.fixture(params=sorted(BUILT_IN))
+@pytest_asyncio.fixture(loop_scope="session", params=sorted(BUILT_IN))
 async def harness(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
     """Give an adapter of every registered kind, with a back-end that does as it is told."""
     async with HARNESSES[request.param]() as of_kind:

@@ -74,12 +74,13 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_built_in_kinds_exist_unnamed() -> None:
     """Without settings there is one adapter of each built-in kind, under its own name."""
     registry = build()
-    assert registry.names() == ["dspy", "mock"]
+    assert registry.names() == ["dspy", "mock", "worker"]
     assert [(adapter.name, adapter.kind) for adapter in registry] == [
         ("mock", "mock"),
         ("dspy", "dspy"),
+        ("worker", "worker"),
     ]
-    assert len(registry) == 2
+    assert len(registry) == 3
 
 
 def test_every_kind_is_tested() -> None:
@@ -90,7 +91,7 @@ def test_every_kind_is_tested() -> None:
 def test_named_ones_stand_beside() -> None:
     """Settings make more adapters of a kind, each with options of its own."""
     registry = build({"slow": {"kind": "mock", "latency_ms": 100}, "mock": {"kind": "mock"}})
-    assert registry.names() == ["dspy", "mock", "slow"]
+    assert registry.names() == ["dspy", "mock", "slow", "worker"]
 
 
 def test_members_are_the_adapters_of_their_names() -> None:
@@ -107,7 +108,24 @@ def test_members_are_the_adapters_of_their_names() -> None:
     assert isinstance(inner, Combines)
     assert list(outer.members) == [inner, registry.get("mock")]
     assert list(inner.members) == [registry.get("mock"), registry.get("slow")]
-    assert len(registry) == 5
+    assert len(registry) == 6
+
+
+def test_a_second_name_is_as_good_as_the_first() -> None:
+    """For a program's adapter, for a kind, for a member, and for the unnamed one's settings."""
+    registry = build(
+        {
+            "python_port": {"kind": "python_port", "processes": 3},
+            "x": {"kind": "python_port"},
+            "both": {"kind": "failover", "members": ["python_port", "x"]},
+        }
+    )
+    assert registry.names() == ["both", "dspy", "mock", "worker", "x"]
+    assert registry.get("python_port") is registry.get("worker")
+    assert registry.get("x").kind == "worker"
+    both = registry.get("both")
+    assert isinstance(both, Combines)
+    assert list(both.members) == [registry.get("worker"), registry.get("x")]
 
 
 def test_get_names_what_there_is() -> None:
@@ -115,7 +133,7 @@ def test_get_names_what_there_is() -> None:
     registry = build()
     assert registry.get("mock").kind == "mock"
     assert registry.find("none") is None
-    with pytest.raises(UnknownAdapterError, match=r"there is no adapter 'none'; .*: dspy, mock"):
+    with pytest.raises(UnknownAdapterError, match=r"adapter 'none'; .*: dspy, mock, worker"):
         registry.get("none")
 
 
@@ -127,13 +145,17 @@ def test_get_names_what_there_is() -> None:
             r"adapters\.x: there is no kind 'abacus'; there are: .*dspy.*mock",
         ),
         ({"mock": {"kind": "dspy"}}, r"adapters\.mock: this name belongs to the kind mock"),
+        (
+            {"worker": {"kind": "worker"}, "python_port": {"kind": "worker"}},
+            r"adapters\.python_port: this is the second name of worker",
+        ),
         ({"x": {"kind": "mock", "colour": 1}}, r"adapters\.x\.colour: "),
         ({"x": {"kind": "dspy", "colour": 1}}, r"adapters\.x\.colour: "),
         ({"x": {"kind": "failover"}}, r"adapters\.x\.members: "),
         ({"x": {"kind": "failover", "members": []}}, r"adapters\.x\.members: "),
         (
             {"x": {"kind": "failover", "members": ["mock", "nobody"]}},
-            r"adapters\.x\.members: there is no adapter 'nobody'; there are: dspy, mock, x",
+            r"adapters\.x\.members: there is no adapter 'nobody'; there are: dspy, mock, worker, x",
         ),
         (
             {

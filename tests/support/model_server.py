@@ -51,7 +51,7 @@ class ModelServer:
         self.most_in_flight = 0
         self._scripted: deque[Answer] = deque()
         self._always: Answer = well_formed()
-        self._models: Answer = status(200, {"object": "list", "data": [{"id": "small"}]})
+        self._models: Answer = MODELS
         self.base_url = ""
 
     def script(self, *answers: Answer) -> None:
@@ -65,6 +65,12 @@ class ModelServer:
     def list_models(self, answer: Answer) -> None:
         """Answer the listing of models so."""
         self._models = answer
+
+    def forget(self) -> None:
+        """Be as if nothing had been called or scripted yet."""
+        self.calls.clear()
+        self._scripted.clear()
+        self._always, self._models = well_formed(), MODELS
 
     @property
     def completions(self) -> list[Call]:
@@ -241,6 +247,10 @@ def _transport(request: web.Request) -> asyncio.Transport:
     transport = request.transport
     assert isinstance(transport, asyncio.Transport)
     return transport
+
+
+MODELS = status(200, {"object": "list", "data": [{"id": "small"}]})
+"""The listing of models, where a test wants no other."""
 
 
 def _value(schema: Mapping[str, Any], definitions: Mapping[str, Any], text: str) -> Any:

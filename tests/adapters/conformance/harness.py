@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
+from random import Random
 from typing import Any
 
 from typing_extensions import override
@@ -14,7 +15,12 @@ from app.adapters.dspy import DspyAdapter
 from app.adapters.errors import ErrorType
 from app.adapters.guarded import GuardedAdapter
 from app.adapters.mock import MockAdapter
+from app.adapters.prepared import PreparingAdapter
 from app.adapters.setup import AdapterSetup
+from app.adapters.worker import WorkerAdapter
+from app.adapters.worker.adapter import child_pool
+from app.adapters.worker.children import Surroundings
+from app.adapters.worker.pool import ChildPool
 from app.policies.breaker import Breaker
 from app.policies.clock import SystemClock
 from app.settings import LMSettings
@@ -203,9 +209,58 @@ async def _dspy() -> AsyncIterator[Harness]:
         await adapter.cleanup()
 
 
+class LastingWorker(WorkerAdapter):
+    """Leaves its children running for the next adapter: one costs seconds to start."""
+
+    @override
+    async def cleanup(self) -> None:
+        """Forget the programs."""
+        await PreparingAdapter.cleanup(self)
+
+
+class SharedWorker:
+    """A child that runs DSPy against a model server, for all tests of a session."""
+
+    def __init__(self) -> None:
+        self._stack = AsyncExitStack()
+        self._shared: tuple[ModelServer, AdapterSetup, ChildPool] | None = None
+
+    async def harness(self) -> Harness:
+        """Give a new adapter on the child, and the server as if it had not been called yet."""
+        server, setup, pool = self._shared = self._shared or await self._start()
+        server.forget()
+        return DspyHarness(LastingWorker(setup, lambda *_: pool), server)
+
+    async def _start(self) -> tuple[ModelServer, AdapterSetup, ChildPool]:
+        server = await self._stack.enter_async_context(ModelServer())
+        lm = LMSettings(model="openai/small", api_base=server.base_url)
+        options = {"processes": 1, "environment": ["COVERAGE_PROCESS_CONFIG"]}
+        setup = AdapterSetup("worker", options, lms={"main": lm})
+        around = Surroundings(setup.clock, Random(), setup.metrics)  # noqa: S311 - ids
+        pool = child_pool(setup, around)
+        self._stack.push_async_callback(pool.close)
+        await pool.ready()
+        return server, setup, pool
+
+    async def close(self) -> None:
+        """End what was started."""
+        await self._stack.aclose()
+
+
+SHARED_WORKER = SharedWorker()
+
+
+@asynccontextmanager
+async def _worker() -> AsyncIterator[Harness]:
+    harness = await SHARED_WORKER.harness()
+    yield harness
+    await harness.adapter.cleanup()
+
+
 HARNESSES: Mapping[str, Callable[[], AbstractAsyncContextManager[Harness]]] = {
     "mock": _mock,
     "dspy": _dspy,
+    "worker": _worker,
     **{kind: partial(_combined, factory) for kind, factory in COMBINATIONS.items()},
 }
 """One for each kind of the registry."""

@@ -1,0 +1,246 @@
+"""A child as its parent sees it: started, asked, and ended when it breaks or is not needed."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from app.adapters.base import Program, ProgramCall
+from app.adapters.errors import AdapterError, ErrorType
+from app.adapters.prepared import REVISIONS_HELD
+from app.adapters.usage import Usage
+from app.adapters.worker.conversation import Conversation
+from app.adapters.worker.documents import execute_message, program_document
+from app.adapters.worker.frames import ProtocolError
+from app.adapters.worker.link import Link
+from app.adapters.worker.messages import (
+    Failure,
+    Forget,
+    Hello,
+    Hold,
+    Ping,
+    Pong,
+    Prepare,
+    Prepared,
+    Result,
+    Spent,
+    Start,
+    read_from_child,
+)
+from app.adapters.worker.processes import ChildProcess, Launch
+from app.policies.clock import Clock
+from app.telemetry.metrics import Metrics
+
+GONE = "ended"
+STOPPED = "was stopped"
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a child may take, in seconds."""
+
+    start_s: float = 60.0
+    """From its start until everything is imported."""
+    answer_s: float = 5.0
+    """To read what it is told, and to answer for a call that is stopped."""
+    silence_s: float = 15.0
+    """Between two signs of life."""
+    exit_s: float = 1.0
+    """To end by itself once its frames are closed."""
+    term_s: float = 1.0
+    """Between SIGTERM and SIGKILL."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What children take from outside: time, chance, counters."""
+
+    clock: Clock
+    random: Random
+    metrics: Metrics
+    patience: Patience = field(default_factory=Patience)
+
+
+class Child:
+    """One child; `is_open` while it takes calls, `answered` counts what it answered."""
+
+    def __init__(self, name: str, launch: Launch, start: Start, around: Surroundings) -> None:
+        loop = asyncio.get_running_loop()
+        self.name = name
+        self.in_flight = 0
+        self.answered = 0
+        self._first = start
+        self._around = around
+        self._link = Link(self._take, self._lose)
+        self._process = ChildProcess(launch, name, around.clock)
+        self._conversation = Conversation(self._link, self._end, around.patience.answer_s)
+        self._held: dict[UUID, dict[int, None]] = {}
+        self._hello: asyncio.Future[None] = loop.create_future()
+        self._ended: asyncio.Future[str] = loop.create_future()
+        self._life: asyncio.Task[AdapterError] | None = None
+        self._is_retiring = False
+        self._silent_s = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes calls."""
+        return self._hello.done() and not self._ended.done() and not self._is_retiring
+
+    @property
+    def pid(self) -> int:
+        """The id of its process."""
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Start it, and return when it takes calls; `worker_crashed` where it never does."""
+        try:
+            await self._process.start(self._link, self._hear_beat)
+        except OSError as error:
+            raise _crash(f"could not be started: {error.strerror}")(Usage()) from error
+        self._life = asyncio.create_task(self._live())
+        self._link.post(self._first)
+        limit_s = self._around.patience.start_s
+        try:
+            ends: set[asyncio.Future[Any]] = {self._hello, self._ended}
+            await asyncio.wait(ends, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            self._end(STOPPED)
+            raise
+        if not self._hello.done():
+            self._end(f"was not ready within {limit_s:g} s")
+        if not self.is_open:
+            raise await asyncio.shield(self._life)
+
+    async def gone(self) -> AdapterError:
+        """Return when nothing is left of it, with what its calls were told."""
+        if self._life is None:
+            return _crash(STOPPED)(Usage())
+        return await asyncio.shield(self._life)
+
+    async def execute(self, call: ProgramCall) -> Result:
+        """Run a program; raises what the child's adapter raises, or `worker_crashed`."""
+        await self._hold(call.program)
+        return await self._conversation.ask(execute_message(self._new_id(), call), Result, call)
+
+    async def prepare(self, program: Program) -> None:
+        """Make a program ready to run; raises what the child's adapter raises."""
+        await self._hold(program)
+        question = Prepare(self._new_id(), program.program_id, program.revision)
+        await self._conversation.ask(question, Prepared)
+
+    async def ping(self) -> Pong:
+        """Ask how its adapter is."""
+        return await self._conversation.ask(Ping(self._new_id()), Pong)
+
+    def forget(self, program_id: UUID) -> None:
+        """Drop a program."""
+        for revision in self._held.pop(program_id, {}):
+            self._link.post(Forget(program_id, revision))
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Count what is done inside as one call in flight."""
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+            if self._is_retiring and not self.in_flight:
+                self._end(STOPPED)
+
+    def retire(self) -> None:
+        """Take no more calls, and end it after those that are in flight."""
+        self._is_retiring = True
+        if not self.in_flight:
+            self._end(STOPPED)
+
+    def stop(self) -> None:
+        """End it now."""
+        self._end(STOPPED)
+
+    def watch(self, seconds: float) -> None:
+        """Note that so many seconds more have passed; one that was silent for long, hangs.
+
+        What is counted is what the event loop saw pass: a loop that was blocked blames nobody.
+        """
+        self._silent_s += seconds
+        if self._silent_s > self._around.patience.silence_s:
+            self._end(f"gave no sign of life for {self._silent_s:g} s")
+
+    async def _hold(self, program: Program) -> None:
+        """See that the child has a program at hand, and not too many revisions of it."""
+        revisions = self._held.setdefault(program.program_id, {})
+        if program.revision in revisions:
+            return
+        await self._conversation.tell(Hold(program_document(program)))
+        revisions[program.revision] = None
+        if len(revisions) > REVISIONS_HELD:
+            oldest = next(iter(revisions))
+            del revisions[oldest]
+            self._link.post(Forget(program.program_id, oldest))
+
+    def _new_id(self) -> int:
+        # By chance, so that no broken frame hits another's id.
+        return self._around.random.getrandbits(62)
+
+    def _take(self, payload: bytes) -> None:
+        match read_from_child(payload):
+            case Hello() if not self._hello.done():
+                self._hello.set_result(None)
+            case (Prepared() | Result() | Failure() | Pong()) as answer:
+                self._conversation.hear(answer)
+                self.answered += 1
+            case Spent(_, lm, outcome, prompt, completion) as spent if lm in self._first.lms:
+                self._around.metrics.lm_called(lm, outcome, prompt, completion)
+                self._conversation.count(spent)
+            case message:
+                raise ProtocolError(f"an untimely {message.kind}")
+
+    def _lose(self, error: ProtocolError | None) -> None:
+        self._end(GONE if error is None else f"broke the protocol: {error}")
+
+    def _hear_beat(self, _: bytes) -> None:
+        self._silent_s = 0.0
+
+    def _end(self, reason: str) -> None:
+        if not self._ended.done():
+            self._ended.set_result(reason)
+
+    async def _live(self) -> AdapterError:
+        """See it to its end, and give what is to be said of it."""
+        patience = self._around.patience
+        self._process.exited.add_done_callback(lambda _: self._end(GONE))
+        reason = await self._ended
+        self._link.close()
+        is_going = reason in {GONE, STOPPED}
+        code = await self._process.exit_code(patience.exit_s if is_going else 0)
+        words = await self._process.last_words()
+        crash = _crash(_in_words(reason, code), code, words)
+        self._conversation.close(crash)
+        await self._process.end(patience.term_s)
+        return crash(Usage())
+
+
+def _in_words(reason: str, code: int | None) -> str:
+    if reason != GONE:
+        return reason
+    if code is None:
+        return "closed its frames"
+    return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
+def _crash(
+    reason: str, code: int | None = None, words: str = ""
+) -> Callable[[Usage], AdapterError]:
+    """Say of each call what its child did, and what the call had spent."""
+    context = {"exit_code": code, "stderr": words or None}
+    told = {name: value for name, value in context.items() if value is not None}
+    message = f"The child process {reason}."
+
+    def crash(spent: Usage) -> AdapterError:
+        return AdapterError(ErrorType.WORKER_CRASHED, message, context=told, usage=spent)
+
+    return crash

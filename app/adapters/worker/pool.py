@@ -1,0 +1,151 @@
+"""The children of one `worker` adapter: kept in number, and each call given to the least busy."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+from uuid import UUID
+
+from app.adapters.base import Program, ProgramCall
+from app.adapters.errors import AdapterError, ErrorType
+from app.adapters.worker.children import Child
+from app.adapters.worker.messages import Pong, Result
+from app.adapters.worker.slots import Slot
+from app.policies.clock import Clock
+
+WATCH_S = 1.0
+
+
+class ChildPool:
+    """Runs `size` children once they are needed, each with up to `concurrency` calls in flight."""
+
+    def __init__(
+        self,
+        make: Callable[[], Child],
+        clock: Clock,
+        random: Random,
+        *,
+        size: int,
+        concurrency: int,
+    ) -> None:
+        self._clock = clock
+        self._concurrency = concurrency
+        self._slots = [Slot(make, self._wake_all, clock, random) for _ in range(size)]
+        self._tasks: list[asyncio.Task[None]] = []
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._is_closed = False
+
+    @property
+    def is_started(self) -> bool:
+        """Whether there was a need for children."""
+        return bool(self._tasks)
+
+    def start(self) -> None:
+        """Start the children, unless they are; `worker_crashed` where all is over."""
+        if self._is_closed:
+            raise AdapterError(ErrorType.WORKER_CRASHED, "The child processes were stopped.")
+        if not self._tasks:
+            works = [slot.run() for slot in self._slots]
+            self._tasks = [asyncio.create_task(work) for work in (*works, self._watch())]
+
+    async def execute(self, call: ProgramCall) -> Result:
+        """Run a program in a child; raises AdapterError, `worker_crashed` where there is none."""
+        async with self._place() as child:
+            return await child.execute(call)
+
+    async def prepare(self, program: Program) -> None:
+        """Make a program ready in one child; the others do so when they first run it."""
+        async with self._place() as child:
+            await child.prepare(program)
+
+    def forget(self, program_id: UUID) -> None:
+        """Have all children drop a program."""
+        for child in self._children():
+            child.forget(program_id)
+
+    async def ready(self) -> Sequence[Child]:
+        """Give the children that take calls, waiting for the first; raises `worker_crashed`."""
+        self.start()
+        while not (children := [child for child in self._children() if child.is_open]):
+            self._refuse_where_none_starts()
+            await self._change(self._waiting.append)
+        return children
+
+    async def ping(self) -> Sequence[Pong]:
+        """Ask all children how their adapters are; raises `worker_crashed`."""
+        return await asyncio.gather(*(child.ping() for child in await self.ready()))
+
+    async def close(self) -> None:
+        """End all children."""
+        self._is_closed = True
+        self._wake_all()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        children = self._children()
+        for child in children:
+            child.stop()
+        await asyncio.gather(*(child.gone() for child in children))
+
+    def _children(self) -> Sequence[Child]:
+        return [slot.child for slot in self._slots if slot.child is not None]
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[Child]:
+        """Give the least busy child, once there is one with a place; first come, first served."""
+        if self._waiting:
+            await self._change(self._waiting.append)
+        while not (
+            free := [one for one in await self.ready() if one.in_flight < self._concurrency]
+        ):
+            await self._change(self._waiting.appendleft)
+        child = min(free, key=lambda one: (one.in_flight, one.answered))
+        try:
+            with child.busy():
+                yield child
+        finally:
+            self._wake_next()
+
+    def _refuse_where_none_starts(self) -> None:
+        """Fail at once where all slots wait before they try again."""
+        crashes = [slot.crash for slot in self._slots if slot.crash is not None]
+        if len(crashes) < len(self._slots):
+            return
+        starts_at = min(slot.starts_at for slot in self._slots)
+        raise AdapterError(
+            ErrorType.WORKER_CRASHED,
+            crashes[-1].message,
+            context=crashes[-1].context,
+            retry_after=round(max(0.0, starts_at - self._clock.monotonic()), 3),
+        )
+
+    async def _change(self, queue: Callable[[asyncio.Future[None]], None]) -> None:
+        """Wait for a place that is free again, or a slot that changes."""
+        change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue(change)
+        try:
+            await change
+        except asyncio.CancelledError:
+            if change in self._waiting:
+                self._waiting.remove(change)
+            else:
+                self._wake_next()  # it was its turn, which it cannot take
+            raise
+
+    def _wake_next(self) -> None:
+        if self._waiting:
+            change = self._waiting.popleft()
+            if not change.done():
+                change.set_result(None)
+
+    def _wake_all(self) -> None:
+        while self._waiting:
+            self._wake_next()
+
+    async def _watch(self) -> None:
+        while True:
+            await self._clock.sleep(WATCH_S)
+            for child in self._children():
+                if child.is_open:
+                    child.watch(WATCH_S)
