@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from time import monotonic
 from typing import Any
 
@@ -58,12 +58,12 @@ async def test_an_answer_is_not_waited_for_without_end(
     own_postgres: LocalPostgres, pool: Database, *, at_the_end: bool
 ) -> None:
     """A statement or a commit without answer is a database that is away; then the pool is whole."""
-    with ExitStack() as freeze:
+    async with AsyncExitStack() as freeze:
 
         async def work() -> None:
             async with pool.transaction() as tx:
                 await execute(tx)
-                freeze.enter_context(frozen(own_postgres))
+                await freeze.enter_async_context(frozen(own_postgres))
                 if not at_the_end:
                     await execute(tx)
 
@@ -76,7 +76,7 @@ async def test_connections_that_were_idle_are_used_after_a_hang(
     own_postgres: LocalPostgres, pool: Database
 ) -> None:
     """Every way to a connection ends in time; afterwards none is poisoned."""
-    with frozen(own_postgres):
+    async with frozen(own_postgres):
         await asyncio.gather(*(in_time(pool.ping) for _ in range(2 * POOL)))
     await asyncio.gather(*(pool.ping() for _ in range(2 * POOL)))
 
@@ -86,8 +86,9 @@ async def test_a_connection_beside_the_pool_has_the_same_limit(
 ) -> None:
     """What its last statement did is not known then."""
     link = await pool.open_connection()
-    with frozen(own_postgres), pytest.raises(TimeoutError) as hung:
-        await link.fetch("SELECT 1")
+    async with frozen(own_postgres):
+        with pytest.raises(TimeoutError) as hung:
+            await link.fetch("SELECT 1")
     assert is_away(hung.value)
     assert has_unknown_outcome(hung.value)
 
@@ -95,7 +96,7 @@ async def test_a_connection_beside_the_pool_has_the_same_limit(
 async def test_a_hang_does_not_hold_the_end(own_postgres: LocalPostgres, pool: Database) -> None:
     """Nobody says goodbye to a server that does not listen."""
     await pool.open_connection()
-    with frozen(own_postgres):
+    async with frozen(own_postgres):
         began = monotonic()
         await pool.close()
     assert monotonic() - began < ANSWER_S

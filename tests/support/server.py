@@ -27,6 +27,12 @@ class ServerProcess:
         self.base_url = ""
         self._reading: asyncio.Task[None] | None = None
 
+    @property
+    def tracebacks(self) -> list[str]:
+        """What it has logged of failures that nobody expected; its log is JSON."""
+        lines = [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
+        return [line["exception"] for line in lines if "exception" in line]
+
     async def until_serving(self) -> None:
         """Read until it says where it serves; RuntimeError with its output where it ends first."""
         assert self.process.stderr is not None
