@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -31,7 +30,7 @@ from app.policies.clock import Clock
 from app.settings import DatabaseSettings
 from app.stores.api_keys import ApiKeyStore
 from app.stores.audit import AuditStore
-from app.stores.availability import RETRY_AFTER_S, says_away
+from app.stores.availability import LOST, RETRY_AFTER_S, says_away
 from app.stores.connections import Connections, Link
 from app.stores.documents import dump_document, load_document
 from app.stores.executions import ExecutionStore
@@ -294,7 +293,7 @@ def _translated() -> Iterator[None]:
     """Say DatabaseUnavailableError for every way in which a database can be away."""
     try:
         yield
-    except (OSError, PoolTimeoutError, asyncpg.InterfaceError) as error:
+    except (*LOST, PoolTimeoutError) as error:
         raise _unavailable(error) from error
     except DBAPIError as error:
         if error.connection_invalidated or says_away(_sqlstate(error)):

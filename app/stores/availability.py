@@ -10,6 +10,10 @@ RETRY_AFTER_S = 1.0
 # statement timeout), and a lock that does not come free.
 _AWAY = ("08", "28", "3D", "53", "57", "55P03")
 
+LOST = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What the driver raises on a connection that is no good any more; the last, where a statement
+comes between the server's last words and the end of the connection."""
+
 # Of these, the ones by which the connection ends: what it did last is not known.
 _ENDED = ("08", "57P")
 
@@ -24,7 +28,7 @@ def is_away(error: Exception) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         return says_away(_sqlstate(error))
     # What the driver cannot encode is an InterfaceError too, and a ValueError.
-    return isinstance(error, OSError | asyncpg.InterfaceError) and not isinstance(error, ValueError)
+    return isinstance(error, LOST) and not isinstance(error, ValueError)
 
 
 def has_unknown_outcome(error: Exception) -> bool:

@@ -114,6 +114,7 @@ async def _require_survival(
         assert peer.server.process.returncode is None
     patient.refused_s = max(call.took_s for call in load.calls if call.status == 503)
     print(answers(load.calls), patient)  # noqa: T201 - for the page of scenarios
+    print(*peer.server.tracebacks, sep="\n")  # noqa: T201 - or pytest would cut them
     assert peer.server.tracebacks == []
     assert [call for call in load.calls if not call.is_honest] == []
     assert "alembic" not in peer.server.output

@@ -1,11 +1,14 @@
-"""A database that hangs takes connections and answers nothing; no time limit of its own holds."""
+"""Connections that are open and no good: the server hangs, or has said its last word."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
@@ -16,6 +19,7 @@ from app.local.postgres import LocalPostgres
 from app.settings import DatabaseSettings
 from app.stores.availability import has_unknown_outcome, is_away
 from tests.support.outages import frozen
+from tests.support.proxy import Proxy, proxied
 
 POOL = 2
 ANSWER_S = 0.4
@@ -29,6 +33,17 @@ SHORT = {"statement_timeout_ms": 300, "hang_timeout_ms": 100, "pool_size": POOL}
 def address(own_postgres: LocalPostgres) -> SecretStr:
     """The address of a server that may be frozen."""
     return SecretStr(own_postgres.url("postgres"))
+
+
+@pytest.fixture
+async def behind(database_url: str) -> AsyncIterator[tuple[Proxy, Database]]:
+    """A pool of one connection that has been opened through a proxy."""
+    with tempfile.TemporaryDirectory(prefix="proxy-") as folder:
+        async with proxied(database_url, Path(folder)) as (proxy, url):
+            database = Database.connect(DatabaseSettings(url=SecretStr(url), pool_size=1))
+            await database.ping()
+            yield proxy, database
+            await database.close()
 
 
 @pytest.fixture
@@ -100,3 +115,38 @@ async def test_a_hang_does_not_hold_the_end(own_postgres: LocalPostgres, pool: D
         began = monotonic()
         await pool.close()
     assert monotonic() - began < ANSWER_S
+
+
+async def test_the_last_words_of_a_server_are_an_end(
+    behind: tuple[Proxy, Database], database: Database
+) -> None:
+    """Before the connection is closed: in a unit of work as after a loss, between two unseen."""
+    proxy, behind_it = behind
+
+    async def work() -> None:
+        async with behind_it.transaction() as tx:
+            await execute(tx)
+            proxy.say_farewell()
+            await database.ping()  # by then it has been heard
+            await execute(tx)
+
+    with pytest.raises(DatabaseUnavailableError):
+        await work()
+    await behind_it.ping()
+    proxy.say_farewell()
+    await database.ping()
+    await behind_it.ping()
+
+
+async def test_the_last_words_of_a_server_beside_the_pool(
+    behind: tuple[Proxy, Database], database: Database
+) -> None:
+    """They are an outage there, too."""
+    proxy, behind_it = behind
+    link = await behind_it.open_connection()
+    proxy.say_farewell()
+    await database.ping()
+    with pytest.raises(asyncpg.InternalClientError) as failure:
+        await link.fetch("SELECT 1")
+    assert is_away(failure.value)
+    assert has_unknown_outcome(failure.value)

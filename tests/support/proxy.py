@@ -1,6 +1,7 @@
 """A proxy before PostgreSQL's socket, which cuts connections at the moment that a test says."""
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -55,6 +56,12 @@ class Proxy:
             writer.write(data)
         if not self.is_deaf:
             writer.close()
+
+    def say_farewell(self) -> None:
+        """Say to every client what a server says last, and do not hang up yet."""
+        fields = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0"
+        for writer in self._writers[::2]:
+            writer.write(b"E" + struct.pack("!i", 4 + len(fields)) + fields)
 
     def hang_up(self) -> None:
         """Cut every client off."""
