@@ -35,8 +35,10 @@ from app.stores.connections import Connections, Link
 from app.stores.documents import dump_document, load_document
 from app.stores.executions import ExecutionStore
 from app.stores.idempotency_keys import IdempotencyKeyStore
+from app.stores.jobs import JobStore
 from app.stores.notices import NoticeLink
 from app.stores.partitions import PartitionStore
+from app.stores.pending_executions import PendingExecutionStore
 from app.stores.processes import ProcessStore
 from app.stores.programs import CHANGED, ProgramStore
 from app.stores.signatures import SignatureStore
@@ -100,6 +102,16 @@ class Transaction:
     def idempotency_keys(self) -> IdempotencyKeyStore:
         """The rows of `idempotency_keys`."""
         return IdempotencyKeyStore(self._session)
+
+    @cached_property
+    def jobs(self) -> JobStore:
+        """The rows of the job engine."""
+        return JobStore(self._session)
+
+    @cached_property
+    def pending_executions(self) -> PendingExecutionStore:
+        """The rows of `pending_executions`."""
+        return PendingExecutionStore(self._session)
 
     @cached_property
     def processes(self) -> ProcessStore:

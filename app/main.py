@@ -13,6 +13,7 @@ from app.api import (
     metrics,
     probes,
     problem_pages,
+    program_executions,
     program_openapi,
     program_states,
     program_statistics,
@@ -32,7 +33,8 @@ from app.runtime import VERSION, Runtime, open_runtime
 from app.settings import Settings
 
 ROUTERS = (
-    executions.router,  # first asked, since most requests are for it
+    program_executions.router,  # first asked, since most requests are for it
+    executions.router,
     signatures.router,
     signature_checks.router,
     programs.router,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
+from app.actions.background_execution import BackgroundExecution
+from app.actions.execution_acceptance import ExecutionAcceptance
 from app.actions.execution_cancellation import ExecutionCancellation
 from app.actions.execution_replaying import ExecutionReplaying
 from app.actions.execution_waiting import ExecutionEnds, ExecutionWaiting
@@ -39,9 +41,14 @@ from app.adapters.signature_modules import SignatureModules
 from app.background import Background, Work, repeatedly
 from app.checkpoints import Reached, crash_at
 from app.database import Database
+from app.jobs.dispatcher import Dispatcher
+from app.jobs.engine import Engine, Queue
+from app.jobs.sweep import JobSweep
+from app.jobs.worker import Worker
 from app.models.ids import Ids
+from app.models.pending_executions import QUEUE, TASK
 from app.policies.clock import Clock, SystemClock
-from app.policies.drain import Drain
+from app.policies.drain import Drain, Stage
 from app.policies.loop_lag import LoopLag
 from app.policies.shield import Shield
 from app.processes.channel import ControlChannel, Kind
@@ -63,8 +70,8 @@ RUNS_GRACE_S = 2.0
 RECORDER_GRACE_S = 3.0
 """How long a closing process goes on writing records while the database is away."""
 
-RESERVED = 3
-"""Connections for what works where the pool is exhausted: keys, cancel, readiness, the sweep."""
+RESERVED = 4
+"""Connections for what works where the pool is exhausted: keys, cancel, readiness, sweeps, jobs."""
 
 ENDED_ELSEWHERE_EVERY_S = 1.0
 
@@ -80,6 +87,7 @@ class Runtime:
     adapters: AdapterRegistry
     background: Background
     drain: Drain
+    worker: Worker
     metrics: Metrics
     clock_offset_s: float
     keyring: Keyring
@@ -95,6 +103,7 @@ class Runtime:
     read_state: ProgramStateReading
     upload_state: ProgramStateUpload
     execute_program: ProgramExecution
+    accept_execution: ExecutionAcceptance
     cancel_execution: ExecutionCancellation
     wait_for_execution: ExecutionWaiting
     idempotency: Idempotency
@@ -127,6 +136,9 @@ async def open_runtime(
         records = await _open_records(stack, base, settings, shield)
         stack.push_async_callback(runs.close, RUNS_GRACE_S)
         _subscribe(base.channel, catalogue, ends, runs)
+        run = BackgroundExecution(catalogue, adapters, records, runs, clock, random)
+        worker, drain = _open_worker(stack, base, settings, runs, run), Drain()
+        base.background.start("take no more jobs", partial(_stop, worker, drain))
         modules = SignatureModules(settings.imports.packages, environment)
         preparation, states = ProgramPreparation(adapters), ProgramStates(adapters)
         initialize_program = ProgramInitialization(database, catalogue, preparation, shield)
@@ -137,7 +149,8 @@ async def open_runtime(
             database=database,
             adapters=adapters,
             background=base.background,
-            drain=Drain(),
+            drain=drain,
+            worker=worker,
             metrics=metrics,
             clock_offset_s=base.clock_offset_s,
             keyring=_open_keyring(stack, base),
@@ -155,6 +168,7 @@ async def open_runtime(
             read_state=ProgramStateReading(database, catalogue, states),
             upload_state=ProgramStateUpload(database, catalogue, states, change_program),
             execute_program=ProgramExecution(catalogue, adapters, records, runs, clock, random),
+            accept_execution=ExecutionAcceptance(catalogue, adapters, records, base.reached),
             cancel_execution=ExecutionCancellation(base.reserved, base.channel, base.reached),
             wait_for_execution=wait_for_execution,
             idempotency=Idempotency(database),
@@ -230,8 +244,14 @@ async def _enter(stack: AsyncExitStack, base: _Base, settings: Settings) -> Runs
     stack.push_async_callback(heartbeat.close)
     _start_tasks(base)
     sweep = Sweep(base.reserved, heartbeat, base.channel, settings.processes, base.reached)
+    sweep_jobs = JobSweep(base.reserved)
     look = EndedElsewhere(base.reserved, runs)
-    _repeat(base, "sweep", settings.processes.sweep_ms / 1_000, sweep)
+
+    async def sweep_all() -> None:
+        await sweep()
+        await sweep_jobs()
+
+    _repeat(base, "sweep", settings.processes.sweep_ms / 1_000, sweep_all)
     _repeat(base, "look for ended executions", ENDED_ELSEWHERE_EVERY_S, look)
     return runs
 
@@ -252,6 +272,27 @@ async def _open_records(
         keeps_traces=settings.telemetry.content,
     )
     return ExecutionRecords(base.database, recorder, base.ids, shield, base.metrics, rules)
+
+
+def _open_worker(
+    stack: AsyncExitStack, base: _Base, settings: Settings, runs: Runs, run: BackgroundExecution
+) -> Worker:
+    most = settings.worker.concurrency
+    dispatcher = Dispatcher(base.reserved, runs, run, base.clock, most)
+    queues = [Queue(QUEUE, TASK, dispatcher, concurrency=1)] if settings.worker.embedded else []
+    engines = [
+        Engine(queue, settings.database, base.reserved, runs.owner_id, base.clock, base.random)
+        for queue in queues
+    ]
+    worker = Worker(engines, dispatcher)
+    stack.push_async_callback(worker.close)
+    worker.start()
+    return worker
+
+
+async def _stop(worker: Worker, drain: Drain) -> None:
+    await drain.until(Stage.DRAINING)
+    worker.stop()
 
 
 def _open_keyring(stack: AsyncExitStack, base: _Base) -> Keyring:

@@ -110,6 +110,20 @@ class ProcessesSettings(Group):
         return self
 
 
+class WorkerSettings(Group):
+    """The work that no request waits for: background executions."""
+
+    embedded: bool = Field(
+        default=True, description="Work in `dspatch serve` too, not in `dspatch worker` alone."
+    )
+    concurrency: int = Field(
+        default=32,
+        ge=1,
+        le=10_000,
+        description="Background executions that one process runs at once.",
+    )
+
+
 class ImportsSettings(Group):
     """What may be imported: an import runs code."""
 
@@ -246,6 +260,7 @@ class Settings(BaseSettings):
         default_factory=dict, description="Adapters by name; mock, dspy and worker exist unnamed."
     )
     processes: ProcessesSettings = ProcessesSettings()
+    worker: WorkerSettings = WorkerSettings()
     logging: LoggingSettings = LoggingSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     limits: LimitsSettings = LimitsSettings()

@@ -12,8 +12,9 @@ from app.settings import load_settings
 
 
 def include_name(name: str | None, kind: str, _parents: object) -> bool:
-    """Leave the partitions out of what is compared: the program makes them by itself."""
-    return not (kind == "table" and name is not None and is_partition(name))
+    """Leave out of what is compared the partitions, and the job engine's own tables."""
+    is_others = name is not None and (is_partition(name) or name.startswith("procrastinate_"))
+    return not (kind == "table" and is_others)
 
 
 def run(connection: Connection) -> None:
@@ -37,8 +38,17 @@ async def run_by_settings() -> None:
         await database.close()
 
 
+def write() -> None:
+    """Write the statements, for a database that is not reached from here."""
+    context.configure(dialect_name="postgresql", literal_binds=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
 handed = context.config.attributes.get("connection")
-if handed is not None:
+if context.is_offline_mode():
+    write()
+elif handed is not None:
     run(handed)
 else:
     asyncio.run(run_by_settings())

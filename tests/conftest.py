@@ -20,10 +20,13 @@ from app.local.postgres import LocalPostgres
 from app.main import create_app
 from app.models import Base
 from app.runtime import Runtime, open_runtime
-from app.settings import AuthSettings, DatabaseSettings, Settings
+from app.settings import AuthSettings, DatabaseSettings, Settings, WorkerSettings
 from tests.support.wait import written
 
 TEMPLATE = "template_dspatch"
+
+ENGINE_TABLES = ("procrastinate_jobs", "procrastinate_workers")
+"""The job engine's, which are no models of ours."""
 
 # How long an example may take says more of the machine than of us; each test has its time limit.
 hypothesis.settings.register_profile("dspatch", deadline=None)
@@ -101,9 +104,11 @@ def database_url(new_database: Callable[[str], Coroutine[None, None, str]], work
 
 @pytest.fixture
 def settings(database_url: str) -> Settings:
-    """Settings on this worker's database, without keys."""
+    """Settings on this worker's database, without keys, and without work in the background."""
     return Settings(
-        database=DatabaseSettings(url=SecretStr(database_url)), auth=AuthSettings(mode="none")
+        database=DatabaseSettings(url=SecretStr(database_url)),
+        auth=AuthSettings(mode="none"),
+        worker=WorkerSettings(embedded=False),
     )
 
 
@@ -114,7 +119,7 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
     yield database
     await written()
     await database.close()
-    names = [table.name for table in reversed(Base.metadata.sorted_tables)]
+    names = [*ENGINE_TABLES, *(table.name for table in reversed(Base.metadata.sorted_tables))]
     connection = await asyncpg.connect(settings.database.url.get_secret_value())  # type: ignore[union-attr]
     await connection.execute(
         "; ".join(

@@ -2,13 +2,18 @@
 
 import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine
+from importlib.resources import files
+from io import StringIO
+from pathlib import Path
 
+import asyncpg
 import pytest
 from alembic import command
 from pydantic import SecretStr
 from sqlalchemy import Connection, inspect
 
 from app.database import Database, SchemaError, alembic_config
+from app.local.postgres import LocalPostgres
 from app.models import Base
 from app.settings import DatabaseSettings
 
@@ -51,6 +56,30 @@ async def test_an_older_schema_is_refused(scratch: Database) -> None:
     await scratch.run_sync(lambda connection: command.downgrade(alembic_config(connection), "base"))
     with pytest.raises(SchemaError, match=r"is at nothing, this program needs \d{4}.*migrate"):
         await scratch.require_head()
+
+
+async def test_the_engine_s_schema_is_the_one_that_its_version_asks_for() -> None:
+    """An engine with another schema needs a migration of ours, which brings the difference."""
+    folder = Path(alembic_config().get_main_option("script_location") or "")
+    ours = (folder / "procrastinate_3_10.sql").read_text(encoding="utf-8")
+    theirs = files("procrastinate.sql").joinpath("schema.sql").read_text(encoding="utf-8")
+    assert ours.endswith(theirs)
+
+
+async def test_the_statements_can_be_written_for_elsewhere(postgres: LocalPostgres) -> None:
+    """`alembic upgrade --sql` gives what a database needs that is not reached from here."""
+    written = StringIO()
+    config = alembic_config()
+    config.output_buffer = written
+    command.upgrade(config, "head", sql=True)
+    await postgres.ensure_database("offline")
+    connection = await asyncpg.connect(postgres.url("offline"))
+    await connection.execute(written.getvalue())
+    await connection.close()
+    database = Database.connect(DatabaseSettings(url=SecretStr(postgres.url("offline"))))
+    await database.require_head()
+    await database.run_sync(lambda connection: command.check(alembic_config(connection)))
+    await database.close()
 
 
 async def test_every_table_and_status_is_described_for_operators(scratch: Database) -> None:

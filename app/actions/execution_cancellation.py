@@ -27,6 +27,7 @@ class ExecutionCancellation:
         """Cancel; raises ExecutionNotFoundError, InvalidTransitionError where it has ended."""
         self._reached(Checkpoint.BEFORE_CANCEL)
         async with self._database.transaction() as tx:
+            await tx.pending_executions.drop(execution_id)
             cancelled = await tx.executions.cancel(execution_id, vars(_ENDING))
             if cancelled is None:
                 found = await tx.executions.get(execution_id)

@@ -26,24 +26,30 @@ class ExecutionReplaying:
         self._database = database
         self._waiting = waiting
 
-    async def __call__(self, kept: IdempotencyKey) -> Execution:
-        """Wait for the execution's end, however long it takes.
+    async def __call__(self, kept: IdempotencyKey, wait_s: float | None = None) -> Execution:
+        """Give the execution, whose end its client waits for; or, with `wait_s`, for so long.
 
         Raises ExecutionNotFoundError where its record is no longer kept, an ExecutionError where
-        it did not complete, and KeyChangedError where it was given up before it began: then its
-        client was told to come again, and the key is free.
+        the client waited and it did not complete, and KeyChangedError where it was given up before
+        it began: then its client was told to come again, and the key is free.
         """
-        execution = await self._ended(kept.resource_id)
+        execution = await self._awaited(kept.resource_id, wait_s)
         if not has_begun(execution):
             async with self._database.transaction() as tx:
                 await tx.idempotency_keys.release(kept.key, kept.resource_id)
             raise KeyChangedError
-        if execution.status != ExecutionStatus.COMPLETED:
+        has_failed = execution.finished_at and execution.status != ExecutionStatus.COMPLETED
+        if has_failed and wait_s != 0:
             problem = problem_of(execution)
             if problem.status in _WORTH_A_NEW_KEY:
                 problem.detail += " This is the answer of before; a new key runs it again."
             raise problem
         return execution
+
+    async def _awaited(self, execution_id: UUID, wait_s: float | None) -> Execution:
+        if wait_s is not None:
+            return await self._waiting(execution_id, wait_s)
+        return await self._ended(execution_id)
 
     async def _ended(self, execution_id: UUID) -> Execution:
         while True:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from operator import attrgetter
 from typing import Annotated, Any
 from uuid import UUID
@@ -10,36 +9,21 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
-from app.actions.program_execution import ProgramExecutionInput
-from app.actions.program_execution.options import ExecutionOptions
 from app.api.auth import EXECUTE, READ_RUNS, needs
 from app.api.contract_route import ContractRoute
-from app.api.deps import ExecutionId, PageDep, ProgramId, RuntimeDep
+from app.api.deps import ExecutionId, PageDep, RuntimeDep
 from app.api.disconnect import until_disconnect
-from app.api.idempotency import PARAMETER, claim_of, once
 from app.api.problems import problem_responses
 from app.api.responses import JSONResponse
-from app.api.views import Document, Instant, RequestBody, View
+from app.api.views import Document, Instant, View
 from app.errors import (
-    BackendUnavailableError,
-    ExecutionCancelledError,
-    ExecutionFailedError,
     ExecutionNotFoundError,
-    ExecutionTimedOutError,
     Fault,
-    IdempotencyKeyReusedError,
-    InvalidInputsError,
     InvalidRequestError,
     InvalidTransitionError,
-    ProgramNotFoundError,
-    ProgramNotReadyError,
-    RevisionNotFoundError,
 )
 from app.models import Execution as ExecutionRow
-from app.models import IdempotencyKey
-from app.models.idempotency_keys import Claim
 from app.models.states import ExecutionStatus, Outcome
-from app.runtime import Runtime
 from app.stores.executions import ExecutionFilter
 
 router = APIRouter(prefix="/v1", tags=["executions"], route_class=ContractRoute)
@@ -51,58 +35,6 @@ TRACE = "trace"
 """What one execution leaves out unless it is asked for."""
 
 LONGEST_WAIT_MS = 60_000
-
-_DEFAULTS = ExecutionOptions()
-
-
-class Options(RequestBody):
-    """How the execution is run; times in milliseconds."""
-
-    timeout: Annotated[int, Field(strict=True, ge=1, le=3_600_000)] = Field(
-        default=_DEFAULTS.timeout, description="Of one attempt."
-    )
-    max_retries: Annotated[int, Field(strict=True, ge=0, le=10)] = Field(
-        default=_DEFAULTS.max_retries, description="Attempts after the first."
-    )
-    retry_delay: Annotated[int, Field(strict=True, ge=0, le=60_000)] = Field(
-        default=_DEFAULTS.retry_delay, description="Where the exponential back-off begins."
-    )
-    deadline_ms: Annotated[int, Field(strict=True, ge=1, le=86_400_000)] = Field(
-        default=_DEFAULTS.deadline_ms, description="Of the whole, waits included."
-    )
-    max_repairs: Annotated[int, Field(strict=True, ge=0, le=5)] = Field(
-        default=_DEFAULTS.max_repairs,
-        description="How often the model is asked again, with the faults told to it, where its "
-        "outputs do not validate; these attempts do not count as retries.",
-        examples=[1],
-    )
-    config: Document = Field(
-        default_factory=dict,
-        description="LM parameters of this call.",
-        examples=[{"temperature": 0.2}],
-    )
-
-
-class ExecutionCreate(RequestBody):
-    """One run of a program."""
-
-    inputs: Document = Field(examples=[{"question": "What is the capital of France?"}])
-    execution_options: Options = Field(default_factory=Options)
-    metadata: Document = Field(default_factory=dict, description="The client's alone.")
-
-    def as_input(
-        self, program_id: UUID, revision: int | None, request_id: str, claim: Claim | None
-    ) -> ProgramExecutionInput:
-        """Give the body as the action takes it."""
-        return ProgramExecutionInput(
-            program_id=program_id,
-            inputs=self.inputs,
-            options=ExecutionOptions(**self.execution_options.model_dump()),
-            metadata=self.metadata,
-            request_id=request_id,
-            revision=revision,
-            claim=claim,
-        )
 
 
 class SignatureVersion(View):
@@ -261,48 +193,6 @@ def _parts(include: str, known: Sequence[str]) -> set[str]:
 
 def _answer(execution: ExecutionRow, *, with_trace: bool = False) -> Response:
     return JSONResponse(execution_document(execution, () if with_trace else (TRACE,)))
-
-
-Revision = Annotated[
-    int | None,
-    Query(ge=1, le=2**31 - 1, description="The revision to run; without it, the program's own."),
-]
-
-
-@router.post(
-    "/programs/{program_id}/executions",
-    openapi_extra={"parameters": [PARAMETER]},
-    response_model=Execution,
-    responses=problem_responses(
-        ProgramNotFoundError,
-        RevisionNotFoundError,
-        ProgramNotReadyError,
-        ExecutionCancelledError,
-        InvalidInputsError,
-        IdempotencyKeyReusedError,
-        ExecutionFailedError,
-        BackendUnavailableError,
-        ExecutionTimedOutError,
-    ),
-)
-@needs(EXECUTE)
-async def execute_program(
-    program_id: ProgramId,
-    body: ExecutionCreate,
-    request: Request,
-    revision: Revision = None,
-) -> Response:
-    runtime: Runtime = request.app.state.runtime
-    claim = await claim_of(request)
-    wanted = body.as_input(program_id, revision, request.state.request_id, claim)
-    execute = partial(runtime.execute_program, wanted)
-    if claim is None:  # with one, it runs on without its client
-        return _answer(await until_disconnect(request, execute()))
-
-    async def replay(kept: IdempotencyKey) -> ExecutionRow:
-        return await until_disconnect(request, runtime.replay_execution(kept))
-
-    return _answer(await once(request, claim, execute, replay))
 
 
 @router.get("/executions", response_model=ExecutionList)

@@ -17,7 +17,7 @@ from typing_extensions import override
 from app.commands.console import RefusedError
 from app.main import create_app
 from app.policies.drain import Drain, Stage
-from app.runtime import open_runtime
+from app.runtime import Runtime, open_runtime
 from app.settings import Settings
 from app.telemetry.logs import configure_logging
 from app.telemetry.masking import Mask, secrets_of
@@ -39,10 +39,11 @@ class _Server(uvicorn.Server):
     uvicorn raises them again and so skips our cleanup, and it does not await what it cancels.
     """
 
-    def __init__(self, config: uvicorn.Config, drain: Drain, grace_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
         super().__init__(config)
-        self._drain = drain
-        self._grace_s = grace_s
+        self._drain = runtime.drain
+        self._worker = runtime.worker
+        self._grace_s = runtime.settings.server.grace_ms / 1_000
 
     @contextmanager
     @override
@@ -66,9 +67,11 @@ class _Server(uvicorn.Server):
             await asyncio.wait(running, timeout=LAST_WORD_S)
 
     async def _until_idle(self) -> None:
-        """Return when every request has been answered, or somebody is in a hurry."""
+        """Return when all is answered and nothing runs, or somebody is in a hurry."""
         state = self.server_state
-        while (state.connections or state.tasks) and not self._drain.is_at(Stage.HURRYING):
+        while not self._drain.is_at(Stage.HURRYING) and (
+            state.connections or state.tasks or not self._worker.is_idle
+        ):
             for connection in list(state.connections):
                 connection.shutdown()  # closes an idle one; others close with their answer
             await asyncio.sleep(_TICK_S)
@@ -151,7 +154,7 @@ async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[
     of = settings.server
     async with open_runtime(settings) as runtime:
         config = _config(create_app(settings, runtime))
-        server = _Server(config, runtime.drain, of.grace_ms / 1_000)
+        server = _Server(config, runtime)
         ended = asyncio.create_task(server.serve(sockets=[listener]), name="serve")
         try:
             yield Serving(server, ended, runtime.drain, of.drain_delay_ms / 1_000)

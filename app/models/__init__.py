@@ -6,6 +6,8 @@ from app.models.base import Base
 from app.models.execution_counts import ExecutionCount
 from app.models.executions import Execution
 from app.models.idempotency_keys import IdempotencyKey
+from app.models.job_workers import JobWorker
+from app.models.pending_executions import PendingExecution
 from app.models.processes import Process
 from app.models.programs import Program, ProgramRevision
 from app.models.signatures import Signature
@@ -17,6 +19,8 @@ __all__ = [
     "Execution",
     "ExecutionCount",
     "IdempotencyKey",
+    "JobWorker",
+    "PendingExecution",
     "Process",
     "Program",
     "ProgramRevision",

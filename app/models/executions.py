@@ -74,6 +74,10 @@ class Execution(Base):
     )
     request_id: Mapped[str | None] = mapped_column(comment="X-Request-ID of the request.")
     owner_id: Mapped[UUID | None] = mapped_column(comment="The process that runs or ran it.")
+    is_background: Mapped[bool] = mapped_column(
+        server_default=text("false"),
+        comment="Whether it is taken back and run again when its process dies.",
+    )
     created_at: Mapped[datetime] = mapped_column(Instant)
     started_at: Mapped[datetime | None] = mapped_column(Instant)
     finished_at: Mapped[datetime | None] = mapped_column(Instant)

@@ -34,7 +34,7 @@ class ExecutionStatus(StrEnum):
     """The life of an execution."""
 
     PENDING = "pending"
-    """Accepted, waiting to be claimed."""
+    """Accepted, waiting to be claimed; again, where its process has given it back or died."""
     RUNNING = "running"
     """On its adapter."""
     COMPLETED = "completed"
@@ -81,7 +81,12 @@ PROGRAM_MOVES: Mapping[ProgramStatus, frozenset[ProgramStatus]] = {
 EXECUTION_MOVES: Mapping[ExecutionStatus, frozenset[ExecutionStatus]] = {
     ExecutionStatus.PENDING: frozenset({ExecutionStatus.RUNNING, ExecutionStatus.CANCELLED}),
     ExecutionStatus.RUNNING: frozenset(
-        {ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED}
+        {
+            ExecutionStatus.PENDING,
+            ExecutionStatus.COMPLETED,
+            ExecutionStatus.FAILED,
+            ExecutionStatus.CANCELLED,
+        }
     ),
     ExecutionStatus.COMPLETED: frozenset(),
     ExecutionStatus.FAILED: frozenset(),

@@ -1,6 +1,8 @@
-"""The sweep: ends what dead processes left running."""
+"""The sweep: ends what dead processes left running, or has it run again."""
 
 import logging
+from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from app.adapters.errors import AdapterError, ErrorType
 from app.checkpoints import Checkpoint, Reached, nothing
@@ -9,6 +11,7 @@ from app.models.ids import first_id
 from app.models.states import ExecutionStatus, Outcome
 from app.processes.channel import ControlChannel, Kind
 from app.processes.heartbeat import Heartbeat
+from app.processes.returning import give_back
 from app.settings import ProcessesSettings
 
 logger = logging.getLogger(__name__)
@@ -22,20 +25,20 @@ KEPT_S = 86_400.0
 CLOCKS_APART_S = 86_400.0
 """How far the clock that made an execution's id may have been behind the database's."""
 
+_CRASH = AdapterError(ErrorType.WORKER_CRASHED, "The process that ran it has died.")
 _ENDING = {
     "status": ExecutionStatus.FAILED,
     "outcome": Outcome.EXECUTION_ERROR,
-    "error": AdapterError(
-        ErrorType.WORKER_CRASHED, "The process that ran it has died."
-    ).as_document(),
+    "error": _CRASH.as_document(),
 }
 
 
 class Sweep:
     """Gives up silent processes, and ends executions whose owner has ended.
 
-    Every process sweeps; the moves are guarded, so that each is made once. One whose own
-    heartbeat is not steady leaves the others alone: it is the database that is or was away.
+    Those that run in the background come back into the queue. Every process sweeps; the moves are
+    guarded, so that each is made once. One whose own heartbeat is not steady leaves the others
+    alone: it is the database that is or was away.
     """
 
     def __init__(
@@ -57,28 +60,38 @@ class Sweep:
         """Sweep once."""
         if not self._heartbeat.is_steady:
             return
-        while await self._ended_some() == AT_ONCE:
+        while await self._is_full_slice():
             pass
 
-    async def _ended_some(self) -> int:
+    async def _is_full_slice(self) -> bool:
+        """Give up, end and take back; tell whether there may be more."""
         async with self._database.transaction() as tx:
             silent = await tx.processes.give_up_silent(
                 self._heartbeat.id, self._lease_s, self._fresh_s
             )
             owners = await tx.processes.list_ended()
             if not owners:
-                return 0
+                return False
             after = first_id(int(min(owners.values()).timestamp() - CLOCKS_APART_S) * 1_000)
-            lost = await tx.executions.end_lost(owners.keys(), after, _ENDING, AT_ONCE)
+            lost = dict(await tx.executions.end_lost(owners.keys(), after, _ENDING, AT_ONCE))
+            held = await tx.pending_executions.hold_lost(owners.keys(), after, AT_ONCE)
+            is_full = AT_ONCE in {len(lost), len(held)}
+            lost |= {one.id: one.program_id for one in await give_back(tx, held, _CRASH)}
             await tx.programs.count_executions(lost.values())
-            if len(lost) < AT_ONCE:
+            if not is_full:
                 await tx.processes.delete_ended(KEPT_S)
-            if lost:
+            if lost or held:
                 self._reached(Checkpoint.SWEEPING)
+        if lost or held:
+            self._reached(Checkpoint.SWEPT)
+        self._tell(silent, lost, len(held))
+        return is_full
+
+    def _tell(self, silent: Sequence[UUID], ended: Mapping[UUID, UUID], held: int) -> None:
         if silent:
             logger.warning("gave up silent processes: %s", ", ".join(map(str, silent)))
-        if lost:
-            self._reached(Checkpoint.SWEPT)
-            logger.warning("ended %d executions that dead processes left running", len(lost))
-            self._channel.tell(Kind.ENDED, lost.keys())
-        return len(lost)
+        if held:
+            logger.warning("took back %d executions of dead processes", held)
+        if ended:
+            logger.warning("ended %d executions that dead processes left running", len(ended))
+            self._channel.tell(Kind.ENDED, ended.keys())

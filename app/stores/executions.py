@@ -17,7 +17,8 @@ from app.stores.pages import Page, Paged, on_page, paged
 
 _TABLE = Execution.__table__
 _TAKEN_S = extract("epoch", func.now() - func.coalesce(_TABLE.c.started_at, func.now()))
-_TAKEN_MS = func.round(_TAKEN_S * 1_000, 3)
+TAKEN_MS = func.round(_TAKEN_S * 1_000, 3)
+"""Since it started, or 0 where it has not."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,12 @@ class ExecutionStore:
 
     async def cancel(self, execution_id: UUID, values: Mapping[str, Any]) -> Execution | None:
         """End a record from outside: as `finish`, but nobody measured how long it took."""
-        return await self.finish(execution_id, {**values, "duration_ms": _TAKEN_MS})
+        return await self.finish(execution_id, {**values, "duration_ms": TAKEN_MS})
 
     async def end_lost(
         self, owners: Collection[UUID], after: UUID, values: Mapping[str, Any], limit: int
     ) -> Mapping[UUID, UUID]:
-        """End running records of these owners, made after an id, that belong to no batch.
+        """End running records of these owners, made after an id, that nobody runs again.
 
         Gives up to `limit` of them, each with its program. What somebody else is about to end is
         left to him.
@@ -106,6 +107,7 @@ class ExecutionStore:
                 Execution.owner_id.in_(owners),
                 Execution.status == ExecutionStatus.RUNNING,
                 Execution.batch_id.is_(None),
+                ~Execution.is_background,
                 Execution.id > after,
             )
             .order_by(Execution.id)
@@ -118,7 +120,7 @@ class ExecutionStore:
         statement = (
             update(Execution)
             .where(Execution.id.in_(ids), Execution.id.between(min(ids), max(ids)))
-            .values(**values, finished_at=func.now(), duration_ms=_TAKEN_MS)
+            .values(**values, finished_at=func.now(), duration_ms=TAKEN_MS)
             .returning(Execution.id, Execution.program_id)
         )
         return {row.id: row.program_id for row in await self._session.execute(statement)}

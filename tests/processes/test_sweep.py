@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from app.database import Database
 from app.models import Execution, Process
+from app.models.pending_executions import QUEUE
 from app.models.states import ExecutionStatus
 from app.policies.clock import SystemClock
 from app.processes.channel import ControlChannel, Kind
@@ -18,6 +19,7 @@ from app.processes.heartbeat import Heartbeat
 from app.processes.sweep import AT_ONCE, Sweep
 from app.settings import ProcessesSettings, Settings
 from tests.stores.rows import ABOUT, a_process
+from tests.stores.test_pending_executions import a_pending
 from tests.support.factories import a_program, an_execution, new_ids, reloaded
 
 PROCESSES = ProcessesSettings()
@@ -119,6 +121,46 @@ async def test_where_nobody_has_ended_there_is_nothing_to_do(
         await sweep()
         assert (await read(database, left)).status == "running"
     assert told == []
+
+
+async def test_what_runs_in_the_background_waits_again(
+    database: Database, settings: Settings
+) -> None:
+    """It is not ended, and nobody is told of an end; somebody is woken up."""
+    async with sweeping(database, settings) as (sweep, _, told):
+        (dead,) = await processes(database, 99)
+        async with database.transaction() as tx:
+            execution_id = await a_pending(tx)
+            await tx.pending_executions.claim(dead, 1)
+        await sweep()
+        async with database.transaction() as tx:
+            found = await tx.executions.get(execution_id)
+            assert await tx.pending_executions.count() == 1
+            assert await tx.jobs.count_waiting() == {QUEUE: 1}
+    assert (found.status, found.owner_id) == ("pending", None)
+    assert [one["error"]["type"] for one in found.attempts] == ["worker_crashed"]
+    assert told == []
+
+
+async def test_what_three_processes_died_of_is_ended(
+    database: Database, settings: Settings
+) -> None:
+    """As what has no other chance: counted and told."""
+    program = await a_program(database)
+    async with sweeping(database, settings) as (sweep, _, told):
+        async with database.transaction() as tx:
+            execution_id = await a_pending(tx, program_id=program.id)
+        for _ in range(3):
+            (dead,) = await processes(database, 99)
+            async with database.transaction() as tx:
+                (claimed,) = (await tx.pending_executions.claim(dead, 1)).executions
+                await tx.pending_executions.start(claimed)
+            await sweep()
+    assert told == [execution_id]
+    async with database.transaction() as tx:
+        assert (await tx.executions.get(execution_id)).status == "failed"
+        await tx.programs.fold_counts()
+    assert (await reloaded(database, program)).execution_count == 1
 
 
 async def test_who_is_not_steady_leaves_the_others_alone(

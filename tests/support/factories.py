@@ -11,6 +11,8 @@ from uuid import UUID
 
 import httpx
 
+from app.actions.background_execution import BackgroundExecution
+from app.actions.execution_acceptance import ExecutionAcceptance
 from app.actions.key_creation import KeyCreation, KeyCreationInput
 from app.actions.program_catalogue import ProgramCatalogue
 from app.actions.program_execution import ProgramExecution, ProgramExecutionInput
@@ -190,7 +192,20 @@ def an_action(
     runs: Runs | None = None,
 ) -> ProgramExecution:
     """Build the execution of programs on these adapters, on a clock that takes no time."""
-    records = ExecutionRecords(
+    return ProgramExecution(
+        a_catalogue(database),
+        AdapterRegistry(adapters),
+        _records(database, recorder, shield),
+        runs or Runs(lambda: OWNER_ID),
+        clock or ManualClock(),
+        Random(seed),  # noqa: S311 - jitter
+    )
+
+
+def _records(
+    database: Database, recorder: Recorder | None = None, shield: Shield | None = None
+) -> ExecutionRecords:
+    return ExecutionRecords(
         database,
         recorder or a_recorder(database),
         new_ids(),
@@ -198,14 +213,37 @@ def an_action(
         Metrics(),
         RecordRules(patience_s=10),
     )
-    return ProgramExecution(
-        a_catalogue(database),
+
+
+def an_acceptance(database: Database, *adapters: Adapter) -> ExecutionAcceptance:
+    """Build the acceptance of executions of programs on these adapters."""
+    registry = AdapterRegistry(adapters)
+    return ExecutionAcceptance(a_catalogue(database), registry, _records(database))
+
+
+def a_background_run(
+    database: Database,
+    *adapters: Adapter,
+    clock: Clock | None = None,
+    runs: Runs | None = None,
+    catalogue: ProgramCatalogue | None = None,
+) -> BackgroundExecution:
+    """Build what runs claimed executions, on a clock that takes no time."""
+    return BackgroundExecution(
+        catalogue or a_catalogue(database),
         AdapterRegistry(adapters),
-        records,
+        _records(database),
         runs or Runs(lambda: OWNER_ID),
         clock or ManualClock(),
-        Random(seed),  # noqa: S311 - jitter
+        Random(0),  # noqa: S311 - jitter
     )
+
+
+async def the_claimed(database: Database, owner_id: UUID = OWNER_ID) -> Execution:
+    """Claim the one execution that waits."""
+    async with database.transaction() as tx:
+        (execution,) = (await tx.pending_executions.claim(owner_id, 9)).executions
+    return execution
 
 
 def a_run(

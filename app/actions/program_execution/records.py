@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 LAST_WORD_S = 1.0
 """How long the end may take to be written where the deadline has passed."""
 
+LONGEST_OUTAGE_S = 86_400.0
+"""How long the end of a background execution waits for the database."""
+
 _LEFT = AdapterError(ErrorType.CANCELLED, "The execution was cancelled before it began.")
 _UNFIT = AdapterError(ErrorType.UNEXPECTED, "The adapter's answer cannot be stored.")
 
@@ -78,6 +81,15 @@ class ExecutionRecords:
             **_attributes(row), status=ExecutionStatus.RUNNING, created_at=at, started_at=at
         )
 
+    async def accept(self, values: Mapping[str, Any], claim: Claim | None = None) -> Execution:
+        """Record a pending execution, with its wake-up; as `begin` for the rest."""
+        row = {"id": self._ids.new(), **values}
+        with spending("database"):
+            at = await self._recorder.accept(row, self._left, self._rules.patience_s, claim)
+        return Execution(
+            **_attributes(row), status=ExecutionStatus.PENDING, attempts=[], created_at=at
+        )
+
     async def end(
         self, execution: Execution, ending: Ending, attempts: Attempts, duration_ms: float
     ) -> Execution:
@@ -87,11 +99,20 @@ class ExecutionRecords:
         ends without the answer. DatabaseUnavailableError where the deadline comes first: the end
         is kept then, and written when the database is back.
         """
-        values = _values(ending, attempts.log, attempts.usage, duration_ms)
+        log = [*(execution.attempts or ()), *attempts.log]  # those that were lost come first
+        values = _values(ending, log, attempts.usage, duration_ms)
         values |= {"trace": attempts.trace, "owner_id": execution.owner_id}
         within_s = attempts.deadline.remaining_s + LAST_WORD_S
+        if execution.is_background:  # nobody waits, and what was paid for is not given up
+            within_s = LONGEST_OUTAGE_S
         with spending("database"):
             return await self._shield.uninterrupted(self._end(execution, values, within_s))
+
+    async def refuse(self, execution: Execution, error: AdapterError) -> None:
+        """End a record whose program cannot be run any more; raises as `end`."""
+        values = _values(Ending.failed(error), execution.attempts, Usage(), 0.0)
+        values |= {"owner_id": execution.owner_id}
+        await self._shield.uninterrupted(self._end(execution, values, self._rules.patience_s))
 
     async def _end(
         self, execution: Execution, values: Mapping[str, Any], within_s: float
@@ -108,9 +129,10 @@ class ExecutionRecords:
             self._tell(execution, unfit)
             raise
         if at is None:  # somebody else ended it, or the answer to its writing was lost
-            execution = await self.get(execution.id)
-            self._tell(execution, {**values, "outcome": execution.outcome, "adapter": None})
-            return execution
+            found = await self.get(execution.id)
+            if found.owner_id == execution.owner_id:  # else it is run by another process
+                self._tell(found, {**values, "outcome": found.outcome, "adapter": None})
+            return found
         for name, value in values.items():
             setattr(execution, name, value)
         execution.finished_at = at

@@ -1,7 +1,7 @@
-"""The recorder: begins and ends records by group commit, each caller awaiting its own.
+"""The recorder: begins, accepts and ends records by group commit, each caller awaiting its own.
 
-Every row is committed before its caller goes on. Beginnings and ends have a writer each, so that
-new work never stands in the way of answers that were paid for.
+Every row is committed before its caller goes on. Beginnings, acceptances and ends have a writer
+each, so that new work never stands in the way of answers that were paid for.
 """
 
 import asyncio
@@ -15,6 +15,8 @@ from app.policies.clock import Clock
 from app.stores.recorder.statements import (
     BEGINNING,
     ENDING,
+    PENDING,
+    RUNNING,
     Beginnings,
     Endings,
     MakePartitions,
@@ -42,7 +44,10 @@ class Recorder:
         clock: Clock,
         ended: Observer = _nobody,
     ) -> None:
-        self._beginnings = Writer(connect, Beginnings(make_partitions, self._leave), clock)
+        beginnings = Beginnings(RUNNING, make_partitions, self._leave)
+        acceptances = Beginnings(PENDING, make_partitions, self._leave)
+        self._beginnings = Writer(connect, beginnings, clock)
+        self._acceptances = Writer(connect, acceptances, clock)
         self._ends = Writer(connect, Endings(ended), clock)
 
     async def begin(
@@ -58,10 +63,27 @@ class Recorder:
         DatabaseUnavailableError where it is not written within `within_s`. A caller who goes,
         then or by cancellation, leaves either no record or one that ends as `left` says.
         """
-        if self._beginnings.waiting >= MOST_WAITING:
-            raise unavailable()
         write = Write(encoded(BEGINNING, row), is_kept=False, left=left, claim=claim)
-        self._beginnings.add(write)
+        return await self._add(self._beginnings, write, within_s)
+
+    async def accept(
+        self,
+        row: Mapping[str, Any],
+        left: Mapping[str, Any],
+        within_s: float,
+        claim: Claim | None = None,
+    ) -> datetime:
+        """Add a pending record to the queue, and wake somebody up; as `begin` for the rest.
+
+        One that was claimed before its caller went runs on.
+        """
+        write = Write(encoded(BEGINNING, row), is_kept=False, left=left, claim=claim)
+        return await self._add(self._acceptances, write, within_s)
+
+    async def _add(self, writer: Writer, write: Write, within_s: float) -> datetime:
+        if writer.waiting >= MOST_WAITING:
+            raise unavailable()
+        writer.add(write)
         try:
             at = await write.within(within_s)
         except asyncio.CancelledError:
@@ -85,6 +107,7 @@ class Recorder:
     async def close(self, grace_s: float) -> None:
         """Write what waits; what is not written after `grace_s` is lost, and logged."""
         await self._beginnings.close(grace_s)
+        await self._acceptances.close(grace_s)
         await self._ends.close(grace_s)
 
     def _leave(self, begun: Write) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +12,7 @@ import asyncpg
 from sqlalchemy.dialects import postgresql
 
 from app.models import Execution
+from app.models.pending_executions import QUEUE, TASK
 from app.models.states import EXECUTION_MOVES, ExecutionStatus
 from app.stores.connections import Link
 from app.stores.documents import dump_document
@@ -89,15 +92,8 @@ def _claiming(group: Sequence[Write]) -> list[Sequence[Any]]:
     return [*_arrays(group), keys, [claim and claim.request for claim in claims]]
 
 
-_INTO = f"""
-INSERT INTO executions ({", ".join(BEGINNING)}, status, attempts, created_at, started_at)
-SELECT {", ".join(f"n.{name}" for name in BEGINNING)},
-    '{ExecutionStatus.RUNNING}', '[]', now(), now()
-FROM """  # noqa: S608 - our own columns
-_INSERT = _INTO + _unnested(BEGINNING)
-# Of a group's rows with one key the first has it; a key that somebody is taking is waited for.
-_INSERT_CLAIMING = f"""
-WITH n AS (SELECT * FROM {_unnested((*BEGINNING, *_CLAIM))}),
+_COLUMNS = f"({', '.join(BEGINNING)}, status, attempts, created_at, started_at, is_background)"
+_CLAIMED = f"""
 claimed AS (
     INSERT INTO idempotency_keys AS k (key, request, resource_id, is_new, created_at)
     SELECT DISTINCT ON (claim_key) claim_key, claim_request, id, true, now() FROM n
@@ -107,11 +103,50 @@ claimed AS (
     WHERE k.created_at <= now() - interval '{KEPT_FOR.total_seconds()} s'
     RETURNING resource_id
 )
-{_INTO} n WHERE claim_key IS NULL OR id IN (SELECT resource_id FROM claimed)
 """  # noqa: S608 - our own columns
+
+
+@dataclass(frozen=True)
+class Insertion:
+    """How rows are added: what they are from then on, and what goes with them.
+
+    Of a group's rows with one idempotency key the first has it; a key that somebody is taking is
+    waited for.
+    """
+
+    values: str
+    """Of status, attempts, created_at, started_at and is_background."""
+    besides: str = ""
+    """Statements over `added`, each after a comma."""
+    at_last: str = ""
+    """An expression that is evaluated where any row was added, after a comma."""
+
+
+@cache
+def insert_statement(of: Insertion, *, claims: bool, condition: str = "") -> str:
+    """Write the statement that adds rows, or rows with claims beside them."""
+    columns = (*BEGINNING, *_CLAIM) if claims else BEGINNING
+    wanted = "WHERE claim_key IS NULL OR id IN (SELECT resource_id FROM claimed)"
+    return f"""
+        WITH n AS (SELECT * FROM {_unnested(columns)}){f", {_CLAIMED}" if claims else ""},
+        added AS (
+            INSERT INTO executions {_COLUMNS}
+            SELECT {", ".join(BEGINNING)}, {of.values} FROM n {wanted if claims else ""}
+            {condition}
+            RETURNING id, created_at AS at
+        ){of.besides}
+        SELECT id, at{of.at_last} FROM added
+    """  # noqa: S608 - our own columns
+
+
+RUNNING = Insertion(f"'{ExecutionStatus.RUNNING}', '[]', now(), now(), false")
+PENDING = Insertion(
+    f"'{ExecutionStatus.PENDING}', '[]', now(), NULL, true",
+    besides=", queued AS (INSERT INTO pending_executions SELECT id, false FROM added)",
+    at_last=f", (SELECT dspatch_wake_up('{QUEUE}', '{TASK}'))",
+)
 # Waits for a commit that is still under way, and then adds nothing.
-_UNLESS_BEGUN = "ON CONFLICT (id) DO NOTHING"
-_RETURNING = "RETURNING id, created_at AS at"
+UNLESS_BEGUN = "ON CONFLICT (id) DO NOTHING"
 
 # The range keeps the look-up within the partitions of the group.
 _FIND = """
@@ -140,9 +175,15 @@ SELECT id, now() AS at FROM ended
 
 
 class Beginnings:
-    """Adds running records, all or none; `leave` is told of those whose callers have gone."""
+    """Adds records, all or none; `leave` is told of those whose callers have gone."""
 
-    def __init__(self, make_partitions: MakePartitions, leave: Callable[[Write], None]) -> None:
+    def __init__(
+        self,
+        insertion: Insertion,
+        make_partitions: MakePartitions,
+        leave: Callable[[Write], None],
+    ) -> None:
+        self._insertion = insertion
         self._make_partitions = make_partitions
         self._leave = leave
 
@@ -154,7 +195,7 @@ class Beginnings:
             begun = await self._insert(link, fresh)
         uncertain = [write for write in group if write.is_uncertain]
         if uncertain:
-            await self._insert(link, uncertain, _UNLESS_BEGUN)
+            await self._insert(link, uncertain, UNLESS_BEGUN)
             begun |= await _found(link, uncertain)
         for write in group:
             if write.claim is not None and write.id not in begun:
@@ -167,10 +208,8 @@ class Beginnings:
     ) -> dict[UUID, datetime]:
         """Write rows, and their claims where there are some; a transaction, as one statement is."""
         claims = any(write.claim is not None for write in group)
-        insert, arrays = (
-            (_INSERT_CLAIMING, _claiming(group)) if claims else (_INSERT, _arrays(group))
-        )
-        statement = f"{insert} {condition} {_RETURNING}"
+        arrays = _claiming(group) if claims else _arrays(group)
+        statement = insert_statement(self._insertion, claims=claims, condition=condition)
         try:
             rows = await link.fetch(statement, *arrays)
         except asyncpg.CheckViolationError:  # "no partition of relation" is one

@@ -91,7 +91,7 @@ async def test_a_claim_of_unknown_outcome_is_resolved(
     proxy, recording = behind
     await recording.begin()
     if is_committed:
-        proxy.cuts_answer = lambda answer: b"INSERT 0" in answer
+        proxy.cuts_answer = lambda answer: b"SELECT 1\x00" in answer
     else:
         proxy.cuts_request = lambda request: b"question" in request
     execution_id = await recording.begin(claim=CLAIM)

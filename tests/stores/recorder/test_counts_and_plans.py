@@ -3,6 +3,7 @@ import re
 import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -16,13 +17,13 @@ from app.settings import DatabaseSettings
 from app.stores.recorder.statements import (
     _FIND,
     _FINISH,
-    _INSERT,
-    _INSERT_CLAIMING,
-    _RETURNING,
-    _UNLESS_BEGUN,
     BEGINNING,
     ENDING,
+    PENDING,
+    RUNNING,
+    UNLESS_BEGUN,
     encoded,
+    insert_statement,
 )
 from tests.stores.recorder.conftest import Recording, a_row
 from tests.stores.rows import a_program, an_ending
@@ -135,9 +136,14 @@ async def test_no_statement_looks_into_more_than_two_partitions(year: Database, 
     monday = Week.of(datetime.now(UTC)).monday + timedelta(weeks=1)
     beginnings, ends, found = _group(monday - timedelta(minutes=1), monday)
     for statement, values in (
-        (f"{_INSERT} {_RETURNING}", beginnings),
-        (f"{_INSERT} {_UNLESS_BEGUN} {_RETURNING}", beginnings),
-        (f"{_INSERT_CLAIMING} {_UNLESS_BEGUN} {_RETURNING}", [*beginnings, *_claims(beginnings)]),
+        (insert_statement(RUNNING, claims=False), beginnings),
+        *(
+            (
+                insert_statement(of, claims=claims, condition=UNLESS_BEGUN),
+                [*beginnings, *(_claims(beginnings) if claims else ())],
+            )
+            for of, claims in product((RUNNING, PENDING), (False, True))
+        ),
         (_FIND, found),
         (_FINISH, ends),
     ):

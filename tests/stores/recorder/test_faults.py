@@ -18,7 +18,7 @@ Held = Callable[[], Any]
 
 def _is_done(answer: bytes) -> bool:
     """Tell the answer to a statement that was committed: its tag and that the server is ready."""
-    return b"INSERT 0" in answer or b"SELECT 1\x00" in answer
+    return b"SELECT 1\x00" in answer
 
 
 def _is_bound(request: bytes) -> bool:

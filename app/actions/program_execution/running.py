@@ -1,0 +1,70 @@
+"""Run an execution whose record has begun to its end, which is recorded on every exit."""
+
+from random import Random
+
+from app.actions.program_catalogue import RunnableProgram
+from app.actions.program_execution.attempts import Attempts, Surroundings
+from app.actions.program_execution.ending import Ending
+from app.actions.program_execution.options import ExecutionOptions
+from app.actions.program_execution.records import ExecutionRecords
+from app.actions.program_execution.runs import Run, Runs
+from app.adapters.base import ProgramCall
+from app.adapters.errors import AdapterError, ErrorType
+from app.adapters.guarded import GuardedAdapter
+from app.checkpoints import Checkpoint
+from app.models import Execution
+from app.policies.clock import Clock
+from app.telemetry import current_execution_id
+
+_CANCELLED = AdapterError(ErrorType.CANCELLED, "The execution was cancelled.")
+BUG = AdapterError(ErrorType.UNEXPECTED, "Dspatch failed in the middle of the execution.")
+"""What a record says of what is no fault of the adapter's."""
+
+
+class Running:
+    """Calls the adapter as often as it is worth, and ends the record."""
+
+    def __init__(self, records: ExecutionRecords, runs: Runs, clock: Clock, random: Random) -> None:
+        self._records = records
+        self._runs = runs
+        self._clock = clock
+        self._random = random
+
+    async def __call__(
+        self,
+        run: Run,
+        execution: Execution,
+        options: ExecutionOptions,
+        runnable: RunnableProgram,
+        adapter: GuardedAdapter,
+    ) -> Execution:
+        """Give the record as it has ended, here or elsewhere.
+
+        Cancelled, it ends the record as cancelled; but for one that runs in the background, which
+        somebody has ended, or will run again.
+        """
+        current_execution_id.set(str(execution.id))
+        self._runs.begin(run, execution)
+        trace = self._records.new_trace()
+        call = ProgramCall(runnable.for_adapter(), execution.inputs, options.config, trace=trace)
+        surroundings = Surroundings(adapter, self._clock, self._random)
+        attempts = Attempts(call, runnable.compiled, options, surroundings)
+        return await self._to_the_end(execution, attempts)
+
+    async def _to_the_end(self, execution: Execution, attempts: Attempts) -> Execution:
+        began = self._clock.monotonic()
+        ending = None if execution.is_background else Ending.failed(_CANCELLED)
+        try:
+            ending = Ending.completed(await attempts())
+        except AdapterError as error:
+            ending = Ending.failed(error)
+        except Exception:
+            ending = Ending.failed(BUG)
+            raise
+        finally:
+            if ending is not None:
+                duration_ms = round((self._clock.monotonic() - began) * 1_000, 3)
+                self._runs.reached(Checkpoint.ANSWERED)
+                execution = await self._records.end(execution, ending, attempts, duration_ms)
+                self._runs.reached(Checkpoint.ENDED)
+        return execution

@@ -1,0 +1,130 @@
+"""How the engine's workers reach the jobs: fenced, and patient while the database is away."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from procrastinate.connector import BaseConnector
+from procrastinate.jobs import Job, Status
+from procrastinate.manager import JobManager
+from typing_extensions import override
+
+from app.database import Database, Transaction
+from app.errors import DatabaseUnavailableError
+from app.policies.clock import Clock
+from app.stores.jobs import JobRun
+
+logger = logging.getLogger(__name__)
+
+AGAIN_AFTER_S = 0.5
+
+T = TypeVar("T")
+
+
+class WorkerDeadError(Exception):
+    """The worker was given up with its process: nothing that it takes would be its own."""
+
+
+class FencedJobs(JobManager):
+    """Takes jobs for a worker that lives, and ends those alone that are still the worker's.
+
+    The engine's own way compares the number of the job only, so that a worker that was frozen ends
+    what another runs; and it prunes workers whose event loop was blocked.
+    """
+
+    def __init__(
+        self,
+        connector: BaseConnector,
+        database: Database,
+        queue: str,
+        process_id: Callable[[], UUID],
+        clock: Clock,
+    ) -> None:
+        super().__init__(connector)
+        self._database = database
+        self._queue = queue
+        self._process_id = process_id
+        self._clock = clock
+        self._is_hurried = False
+
+    @override
+    async def register_worker(self) -> int:
+        async with self._database.transaction() as tx:
+            return await tx.jobs.add_worker(self._process_id(), self._queue)
+
+    @override
+    async def unregister_worker(self, worker_id: int) -> None:
+        """Drop a worker, and let others take at once what it could not end."""
+
+        async def drop(tx: Transaction) -> None:
+            await tx.jobs.drop_worker(worker_id)
+            await tx.jobs.take_back_lost()
+
+        await self._patiently(drop)
+
+    @override
+    async def prune_stalled_workers(self, seconds_since_heartbeat: float) -> list[int]:
+        """Leave it to the sweep, which asks for the process."""
+        return []
+
+    @override
+    async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
+        async with self._database.transaction() as tx:
+            row = await tx.jobs.fetch(list(queues or ()), worker_id)
+        if row is None:
+            raise WorkerDeadError(f"worker {worker_id} is not known any more")
+        return None if row["id"] is None else Job.from_row(dict(row))
+
+    @override
+    async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
+        run = _run(job)
+
+        async def finish(tx: Transaction) -> bool:
+            return await tx.jobs.finish(run, status.value)
+
+        _tell(job, is_own=await self._patiently(finish))
+
+    @override
+    async def retry_job(
+        self,
+        job: Job,
+        retry_at: datetime | None = None,
+        priority: int | None = None,
+        queue: str | None = None,
+        lock: str | None = None,
+    ) -> None:
+        """Give a job back, whoever is free may take it at once."""
+        run = _run(job)
+
+        async def give_back(tx: Transaction) -> bool:
+            return await tx.jobs.give_back(run)
+
+        _tell(job, is_own=await self._patiently(give_back))
+
+    def hurry(self) -> None:
+        """Wait for the database no longer; what was not said is found out by the others' sweep."""
+        self._is_hurried = True
+
+    async def _patiently(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Do it in a transaction, again and again while the database is away."""
+        while True:
+            try:
+                async with self._database.transaction() as tx:
+                    return await work(tx)
+            except DatabaseUnavailableError:
+                if self._is_hurried:
+                    raise
+            await self._clock.sleep(AGAIN_AFTER_S)
+
+
+def _run(job: Job) -> JobRun:
+    assert job.id is not None  # noqa: S101 - it was fetched
+    assert job.worker_id is not None  # noqa: S101 - as above
+    return JobRun(job.id, job.worker_id, job.attempts)
+
+
+def _tell(job: Job, *, is_own: bool) -> None:
+    if not is_own:
+        logger.warning("job %s is another worker's by now", job.call_string)

@@ -1,0 +1,120 @@
+"""The fenced way to the jobs: what is another's is left alone, what is ours is said in the end."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import pytest
+from procrastinate.jobs import Job, Status
+from procrastinate.testing import InMemoryConnector
+
+from app.database import Database
+from app.errors import DatabaseUnavailableError
+from app.jobs.manager import FencedJobs, WorkerDeadError
+from app.policies.clock import SystemClock
+from app.settings import Settings
+from tests.jobs.conftest import QUEUE, wake_up
+from tests.support.factories import a_narrow_database
+
+
+def manager(database: Database, process_id: UUID) -> FencedJobs:
+    """Make the manager of a worker of a process."""
+    return FencedJobs(InMemoryConnector(), database, QUEUE, lambda: process_id, SystemClock())
+
+
+async def taken(jobs: FencedJobs, database: Database) -> Job:
+    """Take a job by a worker of its own."""
+    await wake_up(database)
+    job = await jobs.fetch_job([QUEUE], await jobs.register_worker())
+    assert job is not None
+    return job
+
+
+async def test_a_worker_takes_what_waits(database: Database, process_id: UUID) -> None:
+    """And nothing where nothing does."""
+    jobs = manager(database, process_id)
+    job = await taken(jobs, database)
+    assert (job.queue, job.status, job.attempts) == (QUEUE, "doing", 0)
+    assert job.worker_id is not None
+    assert await jobs.fetch_job([QUEUE], job.worker_id) is None
+
+
+async def test_a_worker_that_was_dropped_is_told(database: Database, process_id: UUID) -> None:
+    """What it had goes to others at once."""
+    jobs = manager(database, process_id)
+    job = await taken(jobs, database)
+    assert job.worker_id is not None
+    await jobs.unregister_worker(job.worker_id)
+    with pytest.raises(WorkerDeadError):
+        await jobs.fetch_job([QUEUE], job.worker_id)
+    async with database.transaction() as tx:
+        assert await tx.jobs.count_waiting() == {QUEUE: 1}
+
+
+async def test_a_zombie_ends_nothing(
+    database: Database, process_id: UUID, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its job is another's by now, and stays so; that stands in the log."""
+    caplog.set_level(logging.WARNING)
+    jobs = manager(database, process_id)
+    zombie = await taken(jobs, database)
+    assert zombie.worker_id is not None
+    await jobs.unregister_worker(zombie.worker_id)
+    job = await jobs.fetch_job([QUEUE], await jobs.register_worker())
+    assert job is not None
+    await jobs.finish_job(zombie, Status.SUCCEEDED, delete_job=True)
+    await jobs.retry_job(zombie)
+    assert caplog.text.count("is another worker's by now") == 2
+    await jobs.retry_job(job)
+    async with database.transaction() as tx:
+        assert await tx.jobs.count_waiting() == {QUEUE: 1}
+
+
+async def test_nobody_is_pruned_by_a_worker_that_starts(
+    database: Database, process_id: UUID
+) -> None:
+    """One whose event loop is blocked is silent, and lives: the sweep asks for its process."""
+    jobs = manager(database, process_id)
+    job = await taken(jobs, database)
+    assert job.worker_id is not None
+    assert await jobs.prune_stalled_workers(0) == []
+    assert await jobs.fetch_job([QUEUE], job.worker_id) is None
+
+
+@asynccontextmanager
+async def _without_connection(database: Database) -> AsyncIterator[None]:
+    """Let nobody have the one connection that there is."""
+    async with database.transaction() as tx:
+        await tx.jobs.count_waiting()
+        yield
+
+
+async def test_an_outage_is_waited_for(
+    database: Database, settings: Settings, process_id: UUID
+) -> None:
+    """A job that has ended is said to have ended, however long that takes."""
+    async with a_narrow_database(settings) as narrow:
+        jobs = manager(narrow, process_id)
+        job = await taken(jobs, database)
+        async with _without_connection(narrow):
+            finishing = asyncio.create_task(jobs.finish_job(job, Status.SUCCEEDED, delete_job=True))
+            done, _ = await asyncio.wait({finishing}, timeout=0.3)
+            assert not done
+        await finishing
+    async with database.transaction() as tx:
+        assert await tx.jobs.count_waiting() == {}
+
+
+async def test_who_is_in_a_hurry_does_not_wait(
+    database: Database, settings: Settings, process_id: UUID
+) -> None:
+    """The process ends, and the others find out."""
+    async with a_narrow_database(settings) as narrow:
+        jobs = manager(narrow, process_id)
+        job = await taken(jobs, database)
+        jobs.hurry()
+        async with _without_connection(narrow):
+            with pytest.raises(DatabaseUnavailableError):
+                await jobs.finish_job(job, Status.SUCCEEDED, delete_job=True)
