@@ -39,6 +39,22 @@ class Checkpoint(StrEnum):
     """The executions of a dead process have been ended or taken back; that is not committed."""
     SWEPT = "swept"
     """That is committed; nobody has been told."""
+    BATCH_ACCEPTING = "batch_accepting"
+    """A slice of a batch's items is committed; the batch is not there."""
+    BATCH_ACCEPTED = "batch_accepted"
+    """A batch is committed with all its items; the client has no answer."""
+    TAKEN = "taken"
+    """A lane is committed as this process's, with what its last holder left; nothing is run."""
+    ITEMS_CLAIMED = "items_claimed"
+    """Items are committed as running; none is run."""
+    ITEM_ANSWERED = "item_answered"
+    """The adapter has answered for an item; its end is not written."""
+    ITEMS_RECORDED = "items_recorded"
+    """The ends of items are committed; the lane does not know it."""
+    CLOSING = "closing"
+    """Every item of a batch has ended; the batch has not."""
+    CLOSED = "closed"
+    """The end of a batch is committed; nobody has been told."""
 
 
 Reached = Callable[[Checkpoint], None]

@@ -31,6 +31,9 @@ from app.settings import DatabaseSettings
 from app.stores.api_keys import ApiKeyStore
 from app.stores.audit import AuditStore
 from app.stores.availability import LOST, RETRY_AFTER_S, says_away
+from app.stores.batch_items import BatchItemStore
+from app.stores.batch_lanes import LaneStore
+from app.stores.batches import BatchStore
 from app.stores.connections import Connections, Link
 from app.stores.documents import dump_document, load_document
 from app.stores.executions import ExecutionStore
@@ -82,6 +85,21 @@ class Transaction:
     def executions(self) -> ExecutionStore:
         """The rows of `executions`."""
         return ExecutionStore(self._session)
+
+    @cached_property
+    def batches(self) -> BatchStore:
+        """The rows of `batches`."""
+        return BatchStore(self._session)
+
+    @cached_property
+    def batch_items(self) -> BatchItemStore:
+        """The rows of `executions` that are items of batches."""
+        return BatchItemStore(self._session)
+
+    @cached_property
+    def lanes(self) -> LaneStore:
+        """The rows of `batch_lanes`."""
+        return LaneStore(self._session)
 
     @cached_property
     def statistics(self) -> StatisticsStore:

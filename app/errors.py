@@ -18,7 +18,8 @@ DspatchError
 │   ├── ProgramNotFoundError
 │   ├── RevisionNotFoundError
 │   ├── ExecutionNotFoundError
-│   └── AdapterNotFoundError
+│   ├── AdapterNotFoundError
+│   └── BatchNotFoundError
 ├── ConflictError                 409
 │   ├── NameTakenError
 │   ├── ProgramNotReadyError
@@ -212,6 +213,12 @@ class AdapterNotFoundError(NotFoundError):
     """The settings have no adapter of this name."""
 
     title = "No such adapter"
+
+
+class BatchNotFoundError(NotFoundError):
+    """No batch has this id."""
+
+    title = "No such batch"
 
 
 class ConflictError(DspatchError):

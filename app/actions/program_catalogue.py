@@ -7,8 +7,12 @@ from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from app.adapters.base import Program as AdapterProgram
+from app.adapters.guarded import GuardedAdapter
+from app.adapters.registry import AdapterRegistry
 from app.database import Database, Transaction
+from app.errors import ProgramNotReadyError
 from app.models import Program, ProgramRevision, Signature
+from app.models.states import ProgramStatus
 from app.policies.clock import Clock
 from app.signatures.compile import CompiledSignature
 
@@ -38,6 +42,20 @@ class RunnableProgram:
             signature=self.compiled.definition,
             config=self.at.config,
             state=self.at.state,
+        )
+
+    def ready_adapter(self, adapters: AdapterRegistry) -> GuardedAdapter:
+        """Give the adapter that runs it; ProgramNotReadyError in its own words where none can."""
+        program, name = self.program, self.at.adapter
+        adapter = adapters.find(name)
+        if program.status == ProgramStatus.READY and adapter is not None:
+            return adapter
+        reason = program.error
+        if program.status == ProgramStatus.READY:
+            reason = f"There is no adapter {name!r} any more."
+        raise ProgramNotReadyError(
+            f"The program {program.name} is {program.status}" + (f": {reason}" if reason else "."),
+            members={"program_status": program.status, "program_error": reason},
         )
 
 

@@ -3,6 +3,7 @@
 from app.models.api_keys import ApiKey
 from app.models.audit import AuditEntry
 from app.models.base import Base
+from app.models.batches import Batch, BatchLane, BatchUpload
 from app.models.execution_counts import ExecutionCount
 from app.models.executions import Execution
 from app.models.idempotency_keys import IdempotencyKey
@@ -16,6 +17,9 @@ __all__ = [
     "ApiKey",
     "AuditEntry",
     "Base",
+    "Batch",
+    "BatchLane",
+    "BatchUpload",
     "Execution",
     "ExecutionCount",
     "IdempotencyKey",

@@ -38,6 +38,7 @@ class Execution(Base):
     batch_id: Mapped[UUID | None] = mapped_column()
     item_index: Mapped[int | None] = mapped_column(comment="Place in the batch, from 0.")
     custom_id: Mapped[str | None] = mapped_column(comment="The client's name of the item.")
+    lane: Mapped[int | None] = mapped_column(comment="The lane of the batch that runs or ran it.")
     status: Mapped[str] = mapped_column(
         comment="pending, running, completed, failed or cancelled; the last three are final."
     )

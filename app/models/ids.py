@@ -9,6 +9,7 @@ from app.policies.clock import Clock
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_PLACES = (1 << 32) - 1
 
 
 class Ids:
@@ -32,3 +33,22 @@ def made_at(identifier: UUID) -> datetime:
 def first_id(milliseconds: int) -> UUID:
     """Give the lowest id of a millisecond since 1970: every id made then or later is above it."""
     return UUID(int=milliseconds << 80)
+
+
+def item_id(batch_id: UUID, place: int) -> UUID:
+    """Give the id of the item at a place of a batch, counted from 0.
+
+    The low 32 bits are the place, the rest is the batch's: the primary key itself forbids a second
+    record of an item, and the items in order are one range of ids.
+    """
+    return UUID(int=batch_id.int & ~_PLACES | place)
+
+
+def place_of(item: UUID) -> int:
+    """Give an item's place in its batch."""
+    return item.int & _PLACES
+
+
+def item_range(batch_id: UUID) -> tuple[UUID, UUID]:
+    """Give the first and the last id that an item of a batch can have."""
+    return item_id(batch_id, 0), item_id(batch_id, _PLACES)

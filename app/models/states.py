@@ -45,6 +45,23 @@ class ExecutionStatus(StrEnum):
     """Ended because somebody said so, or because nobody waited any more."""
 
 
+class BatchStatus(StrEnum):
+    """The life of a batch."""
+
+    PENDING = "pending"
+    """Accepted; no item has been handed out."""
+    RUNNING = "running"
+    """Its items are handed out and run."""
+    PAUSED = "paused"
+    """No item is handed out; what was, runs to its end."""
+    COMPLETED = "completed"
+    """Every item has ended, whatever its outcome."""
+    FAILED = "failed"
+    """It stopped before all had run; `error` says why."""
+    CANCELLED = "cancelled"
+    """Stopped because somebody said so."""
+
+
 class Outcome(StrEnum):
     """How an execution ended, in finer words than its status."""
 
@@ -93,6 +110,15 @@ EXECUTION_MOVES: Mapping[ExecutionStatus, frozenset[ExecutionStatus]] = {
     ExecutionStatus.CANCELLED: frozenset(),
 }
 
+BATCH_MOVES: Mapping[BatchStatus, frozenset[BatchStatus]] = {
+    BatchStatus.PENDING: frozenset(BatchStatus) - {BatchStatus.PENDING},
+    BatchStatus.RUNNING: frozenset(BatchStatus) - {BatchStatus.PENDING, BatchStatus.RUNNING},
+    BatchStatus.PAUSED: frozenset(BatchStatus) - {BatchStatus.PENDING, BatchStatus.PAUSED},
+    BatchStatus.COMPLETED: frozenset(),
+    BatchStatus.FAILED: frozenset(),
+    BatchStatus.CANCELLED: frozenset(),
+}
+
 
 def signature_origins(target: SignatureStatus) -> list[SignatureStatus]:
     """List the states from which a signature may become `target`."""
@@ -107,3 +133,8 @@ def program_origins(target: ProgramStatus) -> list[ProgramStatus]:
 def execution_origins(target: ExecutionStatus) -> list[ExecutionStatus]:
     """List the states from which an execution may become `target`."""
     return [state for state, moves in EXECUTION_MOVES.items() if target in moves]
+
+
+def batch_origins(target: BatchStatus) -> list[BatchStatus]:
+    """List the states from which a batch may become `target`."""
+    return [state for state, moves in BATCH_MOVES.items() if target in moves]

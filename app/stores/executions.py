@@ -12,6 +12,7 @@ from sqlalchemy.orm import undefer
 
 from app.errors import ExecutionNotFoundError
 from app.models import Execution
+from app.models.ids import item_range
 from app.models.states import ExecutionStatus, Outcome, execution_origins
 from app.stores.pages import Page, Paged, on_page, paged
 
@@ -39,6 +40,8 @@ class ExecutionFilter:
             wanted = getattr(self, name)
             if wanted is not None:
                 query = query.where(_TABLE.c[name] == wanted)
+        if self.batch_id is not None:  # its items' ids are a range: the other partitions rest
+            query = query.where(_TABLE.c.id.between(*item_range(self.batch_id)))
         if self.error_type is not None:
             query = query.where(_TABLE.c.error["type"].astext == self.error_type)
         if self.created_after is not None:
@@ -57,7 +60,9 @@ class ExecutionStore:
     async def get(self, execution_id: UUID, *, with_trace: bool = False) -> Execution:
         """Find a record, without its trace unless asked; ExecutionNotFoundError where is none."""
         options = [undefer(Execution.trace)] if with_trace else []
-        found = await self._session.get(Execution, execution_id, options=options)
+        found = await self._session.get(
+            Execution, execution_id, options=options, populate_existing=True
+        )
         if found is None:
             raise ExecutionNotFoundError(f"There is no execution {execution_id}.")
         return found

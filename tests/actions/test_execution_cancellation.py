@@ -16,8 +16,11 @@ from app.adapters.base import ProgramCall, ProgramResult
 from app.database import Database
 from app.errors import ExecutionCancelledError, ExecutionNotFoundError, InvalidTransitionError
 from app.models import Execution, Program
+from app.models.ids import item_id
 from app.policies.clock import SystemClock
 from app.processes.channel import ControlChannel, Kind
+from tests.stores.rows import a_lane, a_running_batch, item_ending
+from tests.stores.test_batches import counts
 from tests.support.adapters import ScriptedAdapter
 from tests.support.factories import (
     OWNER_ID,
@@ -116,3 +119,22 @@ async def test_what_is_not_there_is_not_cancelled(database: Database) -> None:
     """As everywhere."""
     with pytest.raises(ExecutionNotFoundError):
         await ExecutionCancellation(database, a_channel())(uuid4())
+
+
+async def test_an_item_is_cancelled_and_counted_in_its_batch(database: Database) -> None:
+    """Whether it waits or runs; what the lane writes later is not written."""
+    cancel = ExecutionCancellation(database, a_channel())
+    async with database.transaction() as tx:
+        batch_id = await a_running_batch(tx, 4)
+        lane = await a_lane(tx, batch_id)
+        items = await tx.lanes.claim(lane, 2)
+    assert items
+    for place in (0, 3):
+        await cancel(item_id(batch_id, place))
+        with pytest.raises(InvalidTransitionError, match="cancelled already"):
+            await cancel(item_id(batch_id, place))
+    async with database.transaction() as tx:
+        assert counts(await tx.batches.get(batch_id)) == [1, 1, 0, 0, 2]
+        ends = [item_ending(item) for item in items]
+        assert await tx.lanes.finish(lane, ends) == {items[1].id}
+        assert counts(await tx.batches.get(batch_id)) == [1, 0, 1, 0, 2]

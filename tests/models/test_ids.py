@@ -1,9 +1,10 @@
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.models.ids import Ids, first_id
+from app.models.ids import Ids, first_id, item_id, item_range, place_of
 from tests.support.clock import ManualClock
 
 MOMENTS = st.datetimes(
@@ -60,3 +61,23 @@ def test_the_first_id_of_a_millisecond_is_below_all_of_it(moment: datetime) -> N
     """Every id of a millisecond lies from its first id to the first of the next."""
     at = milliseconds(moment)
     assert first_id(at) <= Ids(ManualClock(moment)).new() < first_id(at + 1)
+
+
+@given(st.lists(st.integers(min_value=0, max_value=2**32 - 1), min_size=1, unique=True))
+def test_items_of_a_batch_are_one_range_in_order(places: list[int]) -> None:
+    """Their ids are UUIDv7 of the batch's millisecond, and tell their places."""
+    batch_id = Ids(ManualClock()).new()
+    ids = [item_id(batch_id, place) for place in places]
+    assert [place_of(one) for one in ids] == places
+    assert [place_of(one) for one in sorted(ids)] == sorted(places)
+    low, high = item_range(batch_id)
+    assert all(low <= one <= high for one in ids)
+    assert {(one.version, one.int >> 80) for one in ids} == {(7, batch_id.int >> 80)}
+
+
+def test_items_of_two_batches_are_apart() -> None:
+    """Also where the batches were made one after the other."""
+    ids = Ids(ManualClock())
+    batches = sorted(ids.new() for _ in range(100))
+    ranges = [item_range(one) for one in batches]
+    assert all(first[1] < second[0] for first, second in pairwise(ranges))

@@ -7,12 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.models.states import (
+    BATCH_MOVES,
     EXECUTION_MOVES,
     PROGRAM_MOVES,
     SIGNATURE_MOVES,
+    BatchStatus,
     ExecutionStatus,
     ProgramStatus,
     SignatureStatus,
+    batch_origins,
     execution_origins,
     program_origins,
     signature_origins,
@@ -24,6 +27,7 @@ TABLES: list[Mapping[StrEnum, frozenset[StrEnum]]] = [
     dict(PROGRAM_MOVES.items()),
     dict(EXECUTION_MOVES.items()),
     dict(SIGNATURE_MOVES.items()),
+    dict(BATCH_MOVES.items()),
 ]
 
 
@@ -37,7 +41,7 @@ def reached(moves: Mapping[Status, frozenset[Status]], start: Status) -> set[Sta
     return found
 
 
-@pytest.mark.parametrize("moves", TABLES, ids=["programs", "executions", "signatures"])
+@pytest.mark.parametrize("moves", TABLES, ids=["programs", "executions", "signatures", "batches"])
 def test_every_state_has_its_moves(moves: Mapping[StrEnum, frozenset[StrEnum]]) -> None:
     """The table says of each state who may follow it, never itself."""
     assert set(moves) == set(type(next(iter(moves))))
@@ -96,3 +100,20 @@ def test_a_signature_goes_one_way() -> None:
     assert signature_origins(SignatureStatus.DRAFT) == []
     assert signature_origins(SignatureStatus.ACTIVE) == [SignatureStatus.DRAFT]
     assert signature_origins(SignatureStatus.DEPRECATED) == [SignatureStatus.ACTIVE]
+
+
+@pytest.mark.parametrize(
+    "state", [BatchStatus.COMPLETED, BatchStatus.FAILED, BatchStatus.CANCELLED]
+)
+def test_an_ended_batch_stays_as_it_ended(state: BatchStatus) -> None:
+    """The final states have no moves, and each is within reach of every other."""
+    assert BATCH_MOVES[state] == frozenset()
+    living = {status for status in BatchStatus if BATCH_MOVES[status]}
+    assert set(batch_origins(state)) == living
+
+
+def test_a_batch_is_paused_before_it_is_resumed() -> None:
+    """It runs, is paused and runs again; nothing leads back to the beginning."""
+    assert batch_origins(BatchStatus.PENDING) == []
+    assert batch_origins(BatchStatus.PAUSED) == [BatchStatus.PENDING, BatchStatus.RUNNING]
+    assert batch_origins(BatchStatus.RUNNING) == [BatchStatus.PENDING, BatchStatus.PAUSED]

@@ -1,6 +1,6 @@
 """Rows with defaults, for tests that care for one column of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -13,6 +13,8 @@ from app.models import Execution, Process, Program, Signature
 from app.models.ids import Ids, first_id
 from app.models.states import ExecutionStatus, Outcome
 from app.policies.clock import SystemClock
+from app.stores.batch_items import NewItem
+from app.stores.batch_lanes import HeldLane, Item
 
 IDS = Ids(SystemClock())
 _numbers = count()
@@ -103,3 +105,59 @@ async def a_process(tx: Transaction, *, silent_s: float = 0, ended_s: float | No
     statement = update(Process).where(Process.id == process_id).values(values)
     await tx.processes._session.execute(statement)
     return process_id
+
+
+def of_items(batch_id: UUID) -> dict[str, Any]:
+    """Make what all items of a batch have in common."""
+    beginning = a_beginning()
+    common = {name: beginning[name] for name in beginning if name not in {"id", "inputs"}}
+    return {**common, "batch_id": batch_id, "metadata": {}, "request_id": None}
+
+
+async def a_batch(
+    tx: Transaction, total: int = 3, shares: Sequence[int] = (2,), **values: Any
+) -> UUID:
+    """Add a batch with its items, of which those at the places in `invalid` are so; give its id."""
+    invalid = values.pop("invalid", ())
+    batch_id: UUID = values.pop("id", None) or IDS.new()
+    common = of_items(batch_id)
+    items = [
+        NewItem(
+            place, f"item {place}", {"question": str(place)}, {"n": 1} if place in invalid else None
+        )
+        for place in range(total)
+    ]
+    await tx.batch_items.add(common, 0, items)
+    defaults = {
+        "id": batch_id,
+        "program_id": common["program_id"],
+        "program_revision": 1,
+        "batch_options": {},
+        "total_items": total,
+        "invalid_items": len(invalid),
+        "ended_ahead": len(invalid),
+        "metadata_": {},
+    }
+    await tx.batches.add({**defaults, **values}, shares)
+    return batch_id
+
+
+async def a_running_batch(tx: Transaction, total: int = 3, **values: Any) -> UUID:
+    """Add a batch whose items are handed out."""
+    batch_id = await a_batch(tx, total, **values)
+    assert await tx.batches.start(batch_id)
+    return batch_id
+
+
+async def a_lane(tx: Transaction, batch_id: UUID, number: int = 0) -> HeldLane:
+    """Take a lane for a process that lives."""
+    taken = await tx.lanes.take(batch_id, number, await a_process(tx))
+    assert taken is not None
+    return taken.lane
+
+
+def item_ending(
+    item: Item, status: ExecutionStatus = ExecutionStatus.COMPLETED, **values: Any
+) -> dict[str, Any]:
+    """Make the end of an item."""
+    return {"id": item.id, "duration_ms": 2.0, "retries": 0, **an_ending(status, **values)}

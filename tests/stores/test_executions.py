@@ -10,6 +10,7 @@ from sqlalchemy import update
 from app.database import Database, Transaction
 from app.errors import ExecutionNotFoundError
 from app.models import Execution
+from app.models.ids import item_id
 from app.models.states import EXECUTION_MOVES, ExecutionStatus, Outcome
 from app.stores.executions import ExecutionFilter
 from app.stores.pages import Page
@@ -146,7 +147,8 @@ async def test_each_filter_narrows_the_list(database: Database) -> None:
         ExecutionStatus.FAILED, outcome=Outcome.TIMEOUT, error={"type": "timeout", "context": {}}
     )
     async with database.transaction() as tx:
-        completed = await ended(tx, an_ending(), batch_id=batch_id)
+        item = {"id": item_id(batch_id, 7), "batch_id": batch_id}
+        completed = await ended(tx, an_ending(), **item)
         failed = await ended(tx, failure)
         running = await tx.executions.get(await an_execution(tx))
         wanted = {

@@ -64,6 +64,11 @@ class Attempts:
         """What all attempts cost."""
         return sum((made.spent for made in self._made), Usage())
 
+    @property
+    def retries(self) -> int:
+        """How many attempts followed the first, but for repairs."""
+        return max(0, len(self._made) - self._repairs - 1)
+
     async def __call__(self) -> ProgramResult:
         """Give the result with validated outputs; raises the last attempt's AdapterError."""
         while True:

@@ -9,9 +9,8 @@ from app.actions.program_catalogue import ProgramCatalogue, RunnableProgram
 from app.actions.program_execution.options import ExecutionOptions
 from app.adapters.guarded import GuardedAdapter
 from app.adapters.registry import AdapterRegistry
-from app.errors import InvalidInputsError, ProgramNotReadyError
+from app.errors import InvalidInputsError
 from app.models.idempotency_keys import Claim
-from app.models.states import ProgramStatus
 from app.signatures.compile import ValuesError
 
 
@@ -72,22 +71,8 @@ class Intake:
         InvalidInputsError.
         """
         runnable = await self._catalogue.recall(asked.program_id, asked.revision)
-        adapter = self._adapter_of(runnable)
+        adapter = runnable.ready_adapter(self._adapters)
         return Wanted(runnable, adapter, _validated(runnable, asked.inputs), asked)
-
-    def _adapter_of(self, runnable: RunnableProgram) -> GuardedAdapter:
-        """Refuse a program that cannot run, with its own words."""
-        program, name = runnable.program, runnable.at.adapter
-        adapter = self._adapters.find(name)
-        if program.status == ProgramStatus.READY and adapter is not None:
-            return adapter
-        reason = program.error
-        if program.status == ProgramStatus.READY:
-            reason = f"There is no adapter {name!r} any more."
-        raise ProgramNotReadyError(
-            f"The program {program.name} is {program.status}" + (f": {reason}" if reason else "."),
-            members={"program_status": program.status, "program_error": reason},
-        )
 
 
 def _validated(runnable: RunnableProgram, inputs: Mapping[str, Any]) -> dict[str, Any]:

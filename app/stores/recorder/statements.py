@@ -53,6 +53,9 @@ ENDING = (
 )
 """The columns that an end brings; id and owner are not written, but must be the record's."""
 
+ITEM_ENDING = (*ENDING, "retries")
+"""The columns that the end of an item of a batch brings; retries are not written but counted."""
+
 MakePartitions = Callable[[Sequence[UUID]], Awaitable[object]]
 Observer = Callable[[Sequence[UUID]], None]
 
@@ -61,7 +64,7 @@ _CLAIM = ("claim_key", "claim_request")
 _TABLE = Execution.__table__
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _TYPES = {name: _TABLE.c[name].type.compile(_DIALECT) for name in _TABLE.c.keys()}  # noqa: SIM118
-_TYPES |= dict.fromkeys(_CLAIM, "BYTEA")
+_TYPES |= {**dict.fromkeys(_CLAIM, "BYTEA"), "retries": "INTEGER"}
 _DOCUMENTS = frozenset(name for name, kind in _TYPES.items() if kind == "JSON")
 
 
@@ -73,9 +76,12 @@ def encoded(columns: Sequence[str], row: Mapping[str, Any]) -> list[Any]:
     ]
 
 
-def _unnested(columns: Sequence[str]) -> str:
-    """Write the rows of a group as a table `n`: `unnest($1::UUID[], …) AS n (id, …)`."""
-    arrays = ", ".join(f"${place}::{_TYPES[name]}[]" for place, name in enumerate(columns, 1))
+def unnested(columns: Sequence[str], parameter: str = "${place}") -> str:
+    """Write the rows of a group as a table `n`: `unnest(CAST($1 AS UUID[]), …) AS n (id, …)`."""
+    arrays = ", ".join(
+        f"CAST({parameter.format(place=place, name=name)} AS {_TYPES[name]}[])"
+        for place, name in enumerate(columns, 1)
+    )
     return f"unnest({arrays}) AS n ({', '.join(columns)})"
 
 
@@ -128,7 +134,7 @@ def insert_statement(of: Insertion, *, claims: bool, condition: str = "") -> str
     columns = (*BEGINNING, *_CLAIM) if claims else BEGINNING
     wanted = "WHERE claim_key IS NULL OR id IN (SELECT resource_id FROM claimed)"
     return f"""
-        WITH n AS (SELECT * FROM {_unnested(columns)}){f", {_CLAIMED}" if claims else ""},
+        WITH n AS (SELECT * FROM {unnested(columns)}){f", {_CLAIMED}" if claims else ""},
         added AS (
             INSERT INTO executions {_COLUMNS}
             SELECT {", ".join(BEGINNING)}, {of.values} FROM n {wanted if claims else ""}
@@ -160,7 +166,7 @@ _FINISH = f"""
 WITH ended AS (
     UPDATE executions AS e
     SET {", ".join(f"{name} = n.{name}" for name in ENDING[1:-1])}, finished_at = now()
-    FROM {_unnested(ENDING)}
+    FROM {unnested(ENDING)}
     WHERE e.id = n.id
         AND e.id BETWEEN ${len(ENDING) + 1} AND ${len(ENDING) + 2}
         AND (e.status, n.status) IN ({_MOVES})

@@ -1,0 +1,58 @@
+"""Close a batch: end what will never run, and the batch once all of its items have ended."""
+
+import logging
+from uuid import UUID
+
+from app.actions.batch_processing.item_work import CANCELLED, NEVER_RAN
+from app.checkpoints import Checkpoint, Reached, nothing
+from app.database import Database
+from app.models.states import BATCH_MOVES, BatchStatus
+from app.processes.channel import ControlChannel, Kind
+from app.stores.batch_items import SLICE
+from app.stores.batches import BatchReading
+
+logger = logging.getLogger(__name__)
+
+
+class BatchClosing:
+    """Every lane closes its batch when it has nothing more to do; the last one succeeds, once."""
+
+    def __init__(
+        self, database: Database, channel: ControlChannel, reached: Reached = nothing
+    ) -> None:
+        self._database = database
+        self._channel = channel
+        self._reached = reached
+
+    async def __call__(self, batch_id: UUID) -> None:
+        """Close it if it can be; DatabaseUnavailableError."""
+        read = await self._read(batch_id)
+        if not BATCH_MOVES[BatchStatus(read.batch.status)]:
+            return
+        if read.batch.stopping is not None:
+            await self._cancel_rest(read)
+            read = await self._read(batch_id)
+        if read.ended_items < read.batch.total_items:
+            return
+        self._reached(Checkpoint.CLOSING)
+        async with self._database.transaction() as tx:
+            percentiles = await tx.batch_items.percentiles(batch_id)
+        async with self._database.transaction() as tx:
+            is_closed = await tx.batches.close(batch_id, percentiles)
+        if is_closed:
+            self._reached(Checkpoint.CLOSED)
+            logger.info("batch %s ended with %d items", batch_id, read.ended_items)
+            self._channel.tell(Kind.ENDED, [batch_id])
+
+    async def _cancel_rest(self, read: BatchReading) -> None:
+        """End in slices what was not handed out, so that no transaction takes long."""
+        was_cancelled = read.batch.stopping == BatchStatus.CANCELLED
+        error = (CANCELLED if was_cancelled else NEVER_RAN).as_document()
+        moved = SLICE
+        while moved == SLICE:
+            async with self._database.transaction() as tx:
+                moved = await tx.batch_items.cancel_slice(read.id, error)
+
+    async def _read(self, batch_id: UUID) -> BatchReading:
+        async with self._database.transaction() as tx:
+            return await tx.batches.get(batch_id)

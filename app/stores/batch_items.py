@@ -1,0 +1,199 @@
+"""The items of batches: rows of `executions`, whose ids are one range for each batch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Double, cast, delete, func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import Execution
+from app.models.ids import item_id, item_range
+from app.models.states import ExecutionStatus, Outcome
+from app.stores.documents import dump_document
+
+SLICE = 10_000
+"""As many items are written by one statement."""
+
+SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+
+_TABLE = Execution.__table__.c
+
+_COMMON = {
+    "batch_id": "uuid",
+    "program_id": "uuid",
+    "program_name": "text",
+    "program_revision": "int",
+    "signature_id": "uuid",
+    "signature_name": "text",
+    "signature_version": "int",
+    "adapter_type": "text",
+    "execution_options": "json",
+    "metadata": "json",
+    "request_id": "text",
+}
+"""The columns that are the same for all items of a batch, and their types."""
+
+_OWN = {"id": "uuid", "item_index": "int", "custom_id": "text", "inputs": "json", "error": "json"}
+"""The columns that each item brings, and their types."""
+
+_COUNT_ENDED = """
+counted AS (
+    INSERT INTO execution_counts (program_id, ended, last_ended_at)
+    SELECT program_id, count(*), now() FROM ended GROUP BY program_id
+)
+"""
+_ADD = text(f"""
+WITH added AS (
+    INSERT INTO executions ({", ".join([*_COMMON, *_OWN])},
+        attempts, created_at, status, outcome, duration_ms, finished_at)
+    SELECT {", ".join(f"CAST(:{name} AS {kind})" for name, kind in _COMMON.items())},
+        {", ".join(f"n.{name}" for name in _OWN)}, '[]', now(),
+        CASE WHEN n.error IS NULL THEN '{ExecutionStatus.PENDING}'
+            ELSE '{ExecutionStatus.FAILED}' END,
+        CASE WHEN n.error IS NOT NULL THEN '{Outcome.VALIDATION_ERROR}' END,
+        CASE WHEN n.error IS NOT NULL THEN 0 END,
+        CASE WHEN n.error IS NOT NULL THEN now() END
+    FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _OWN.items())})
+        AS n ({", ".join(_OWN)})
+    RETURNING program_id, finished_at
+), ended AS (
+    SELECT program_id FROM added WHERE finished_at IS NOT NULL
+), {_COUNT_ENDED}
+SELECT count(*) FROM ended
+""")  # noqa: S608 - our own columns and states
+
+_HOLD = text("""
+SELECT next_index, least(next_index + :limit, total_items) FROM batches
+WHERE id = :batch_id FOR UPDATE
+""")
+_CANCEL = text(f"""
+WITH ended AS (
+    UPDATE executions
+    SET status = '{ExecutionStatus.CANCELLED}', outcome = '{Outcome.CANCELLED}',
+        error = CAST(:error AS json), duration_ms = 0, finished_at = now()
+    WHERE id BETWEEN :low AND :high AND status = '{ExecutionStatus.PENDING}'
+    RETURNING program_id
+), {_COUNT_ENDED}
+SELECT count(*) FROM ended
+""")  # noqa: S608 - our own states
+_ADVANCE = text("""
+UPDATE batches SET next_index = :after, cancelled_items = cancelled_items + :cancelled,
+    ended_ahead = ended_ahead - (CAST(:after AS int) - :before - :cancelled)
+WHERE id = :batch_id
+""")
+
+
+@dataclass(frozen=True)
+class NewItem:
+    """An item that comes in; with an `error` it is recorded as failed."""
+
+    index: int
+    custom_id: str | None
+    inputs: Any
+    error: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class ItemFilter:
+    """Which items a page of results is about; None asks for all."""
+
+    status: ExecutionStatus | None = None
+    outcome: Outcome | None = None
+    from_index: int = 0
+    low: UUID | None = None
+
+
+class BatchItemStore:
+    """Reads and writes the items of batches within one transaction."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(
+        self, common: Mapping[str, Any], first_place: int, items: Sequence[NewItem]
+    ) -> None:
+        """Add items from a place on; `common` are the columns that are the same for all of them."""
+        batch_id: UUID = common["batch_id"]
+        same = {
+            name: dump_document(common[name]) if kind == "json" else common[name]
+            for name, kind in _COMMON.items()
+        }
+        own = {
+            "id": [item_id(batch_id, first_place + number) for number in range(len(items))],
+            "item_index": [item.index for item in items],
+            "custom_id": [item.custom_id for item in items],
+            "inputs": [dump_document(item.inputs) for item in items],
+            "error": [item.error and dump_document(item.error) for item in items],
+        }
+        await self._session.execute(_ADD, same | own)
+
+    async def delete(self, batch_id: UUID, first_place: int, count: int) -> None:
+        """Remove items of a batch that has not come about."""
+        low, high = item_id(batch_id, first_place), item_id(batch_id, first_place + count - 1)
+        await self._session.execute(delete(Execution).where(_TABLE.id.between(low, high)))
+
+    async def cancel_slice(
+        self, batch_id: UUID, error: Mapping[str, Any], limit: int = SLICE
+    ) -> int:
+        """End the next items that were not handed out, and move the cursor behind them.
+
+        Tells how many places it has moved; none is left where it has moved by less than `limit`.
+        """
+        bound = {"batch_id": batch_id, "limit": limit}
+        before, after = (await self._session.execute(_HOLD, bound)).one()
+        if before == after:
+            return 0
+        ranged = {"low": item_id(batch_id, before), "high": item_id(batch_id, after - 1)}
+        ended = await self._session.scalars(_CANCEL, {**ranged, "error": dump_document(error)})
+        moved = {"before": before, "after": after, "cancelled": ended.one()}
+        await self._session.execute(_ADVANCE, {"batch_id": batch_id, **moved})
+        return int(after - before)
+
+    async def list_ended(
+        self, batch_id: UUID, wanted: ItemFilter, limit: int
+    ) -> Sequence[Execution]:
+        """List items that have ended, in order of their index."""
+        low, high = item_range(batch_id)
+        query = (
+            select(Execution)
+            .where(
+                _TABLE.id.between(wanted.low or low, high),
+                _TABLE.finished_at.is_not(None),
+                _TABLE.item_index >= wanted.from_index,
+            )
+            .order_by(_TABLE.id)
+            .limit(limit)
+        )
+        if wanted.status is not None:
+            query = query.where(_TABLE.status == wanted.status)
+        if wanted.outcome is not None:
+            query = query.where(_TABLE.outcome == wanted.outcome)
+        return (await self._session.scalars(query)).all()
+
+    async def list_unfinished(
+        self, batch_id: UUID, after: UUID | None, limit: int
+    ) -> Sequence[Execution]:
+        """List items that have ended otherwise than completed, in order, from behind an item."""
+        low, high = item_range(batch_id)
+        query = (
+            select(Execution)
+            .where(
+                _TABLE.id.between(low, high),
+                _TABLE.status.in_([ExecutionStatus.FAILED, ExecutionStatus.CANCELLED]),
+            )
+            .order_by(_TABLE.id)
+            .limit(limit)
+        )
+        if after is not None:
+            query = query.where(_TABLE.id > after)
+        return (await self._session.scalars(query)).all()
+
+    async def percentiles(self, batch_id: UUID) -> Mapping[str, float | None]:
+        """Reckon the percentiles of the durations of a batch's ended items, in milliseconds."""
+        wanted = cast(list(SHARES.values()), ARRAY(Double))
+        shares = func.percentile_cont(wanted).within_group(_TABLE.duration_ms)
+        query = select(shares).where(_TABLE.id.between(*item_range(batch_id)))
+        found = (await self._session.scalars(query)).one()
+        return dict(zip(SHARES, found or [None] * len(SHARES), strict=True))
