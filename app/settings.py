@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pydantic_settings
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -133,30 +133,15 @@ class ImportsSettings(Group):
     )
 
 
-class LMSettings(Group):
-    """A language model that programs ask for by name; its key never leaves the settings."""
+class KeySource(Group):
+    """Where a secret is found: in the settings, in a variable or in a file, one of them."""
 
-    model: str = Field(min_length=1, description="provider/model, as DSPy writes it.")
-    api_base: str | None = Field(
-        default=None, description="Address of an OpenAI-compatible server, ending in /v1."
-    )
     api_key: SecretStr | None = Field(default=None, description="The key itself.")
     api_key_env: str | None = Field(default=None, description="A variable that holds the key.")
     api_key_file: Path | None = Field(default=None, description="A file that holds the key.")
-    max_concurrency: int = Field(
-        default=64, ge=1, le=10_000, description="Calls of this process in flight at once."
-    )
-    timeout_ms: int = Field(
-        default=600_000, ge=1, description="The longest that one call may take, whoever asks."
-    )
-    params: dict[str, Any] = Field(
-        default_factory=dict,
-        repr=False,
-        description="Parameters of every call: temperature, max_tokens …",
-    )
 
     @model_validator(mode="after")
-    def _at_most_one_key(self) -> "LMSettings":
+    def _at_most_one_key(self) -> Self:
         given = [self.api_key, self.api_key_env, self.api_key_file]
         if sum(source is not None for source in given) > 1:
             raise ValueError("give one of api_key, api_key_env and api_key_file")
@@ -180,6 +165,26 @@ class LMSettings(Group):
         return None
 
 
+class LMSettings(KeySource):
+    """A language model that programs ask for by name; its key never leaves the settings."""
+
+    model: str = Field(min_length=1, description="provider/model, as DSPy writes it.")
+    api_base: str | None = Field(
+        default=None, description="Address of an OpenAI-compatible server, ending in /v1."
+    )
+    max_concurrency: int = Field(
+        default=64, ge=1, le=10_000, description="Calls of this process in flight at once."
+    )
+    timeout_ms: int = Field(
+        default=600_000, ge=1, description="The longest that one call may take, whoever asks."
+    )
+    params: dict[str, Any] = Field(
+        default_factory=dict,
+        repr=False,
+        description="Parameters of every call: temperature, max_tokens …",
+    )
+
+
 class BreakerSettings(Group):
     """When an adapter is left alone, each process by itself; a mock is only where this is given."""
 
@@ -201,8 +206,8 @@ class AdapterSettings(Group):
 
     kind: str = Field(
         min_length=1,
-        description="mock, dspy, worker; of members: failover, round_robin, weighted, hedged, "
-        "fastest, consensus; or the kind of an installed package.",
+        description="mock, dspy, worker, remote; of members: failover, round_robin, weighted, "
+        "hedged, fastest, consensus; or the kind of an installed package.",
     )
     breaker: BreakerSettings | None = None
 

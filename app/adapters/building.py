@@ -11,6 +11,7 @@ from app.adapters.combine import COMBINATIONS
 from app.adapters.dspy import DspyAdapter
 from app.adapters.guarded import GuardedAdapter
 from app.adapters.mock import MockAdapter
+from app.adapters.remote import RemoteAdapter
 from app.adapters.setup import AdapterFactory, AdapterSetup
 from app.adapters.worker import WorkerAdapter
 from app.policies.breaker import Breaker
@@ -26,7 +27,9 @@ UNNAMED: Mapping[str, AdapterFactory] = MappingProxyType(
 )
 """The kinds of which there is an adapter of the same name, without settings."""
 
-BUILT_IN: Mapping[str, AdapterFactory] = MappingProxyType({**UNNAMED, **COMBINATIONS})
+BUILT_IN: Mapping[str, AdapterFactory] = MappingProxyType(
+    {**UNNAMED, **COMBINATIONS, "remote": RemoteAdapter}
+)
 """The factory of each kind."""
 
 WITHOUT_BREAKER = frozenset({"mock", *COMBINATIONS})

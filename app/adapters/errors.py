@@ -84,6 +84,17 @@ class AdapterError(Exception):
         """Whether another attempt may succeed."""
         return self.type in RECOVERABLE
 
+    def costing(self, usage: Usage) -> "AdapterError":
+        """Give the same error with another cost: the error itself may be others' too."""
+        return AdapterError(
+            self.type,
+            self.message,
+            context=self.context,
+            retry_after=self.retry_after,
+            raw_output=self.raw_output,
+            usage=usage,
+        )
+
     def as_document(self) -> dict[str, Any]:
         """Give the error as records and problems hold it."""
         return {

@@ -1,8 +1,9 @@
-"""What a model said, as plain JSON values that can be stored and sent."""
+"""What others said, as plain JSON values that can be stored and sent."""
 
+import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic_core import to_jsonable_python
 
@@ -18,6 +19,31 @@ def as_json(value: Any) -> Any:
     plain = to_jsonable_python(value)
     _check(plain, MAX_DEPTH)
     return plain
+
+
+def read_json(text: bytes) -> Any:
+    """Read JSON that came from elsewhere; ValueError where it is none, or not to be trusted.
+
+    That is: one key twice in an object, and whatever `as_json` refuses.
+    """
+    try:
+        decoded = text.decode("utf-8")  # by itself, json would read UTF-16, too
+        value = json.loads(decoded, object_pairs_hook=_members, parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    _check(value, MAX_DEPTH)
+    return value
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("it has one key twice in an object")
+    return document
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no JSON")
 
 
 def as_text(text: str) -> str:

@@ -1,5 +1,6 @@
 """What adapters in this process have in common: programs prepared by revision, and counts."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ class PreparedPrograms(Generic[Prepared]):
         self._prepare = prepare
         self._held: dict[UUID, dict[int, Prepared]] = {}
         self._names: dict[UUID, str] = {}
+        self._preparing: dict[tuple[UUID, int], asyncio.Future[Prepared]] = {}
 
     async def replace(self, program: Program) -> None:
         """Prepare a program and forget every other revision of it."""
@@ -30,12 +32,34 @@ class PreparedPrograms(Generic[Prepared]):
         self._names[program.program_id] = program.name
 
     async def get(self, program: Program) -> Prepared:
-        """Give a program as it was prepared, preparing it first where it is not held."""
+        """Give a program as it was prepared, preparing it first where it is not held.
+
+        Those who ask meanwhile wait for the same preparation; if the one that it is made for
+        leaves, the next one begins anew.
+        """
+        key = program.program_id, program.revision
+        while (leading := self._preparing.get(key)) is not None:
+            await asyncio.wait([leading])
+            if not leading.cancelled():
+                return leading.result()
         prepared = self._held.get(program.program_id, {}).get(program.revision)
-        if prepared is None:
+        return await self._lead(key, program) if prepared is None else prepared
+
+    async def _lead(self, key: tuple[UUID, int], program: Program) -> Prepared:
+        leading = self._preparing[key] = asyncio.get_running_loop().create_future()
+        try:
             prepared = await self._prepare(program)
+        except Exception as failure:
+            leading.set_exception(failure)
+            leading.exception()  # nobody has to hear of it there
+            raise
+        else:
             self._keep(program, prepared)
-        return prepared
+            leading.set_result(prepared)
+            return prepared
+        finally:
+            leading.cancel()
+            del self._preparing[key]
 
     def _keep(self, program: Program, prepared: Prepared) -> None:
         revisions = self._held.setdefault(program.program_id, {})

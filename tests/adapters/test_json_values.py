@@ -1,4 +1,4 @@
-"""What models say, as JSON."""
+"""What others say, as JSON."""
 
 import math
 from enum import Enum
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from app.adapters.json_values import as_json, as_text
+from app.adapters.json_values import as_json, as_text, read_json
 
 
 class Colour(Enum):
@@ -58,3 +58,35 @@ def test_refuses_what_json_cannot_hold(value: Any, reason: str) -> None:
 def test_mends_half_characters() -> None:
     """A text that is only looked at is kept, with question marks."""
     assert as_text("a\ud800b") == "a?b"
+
+
+def test_reads_json() -> None:
+    """Plain JSON is read, with numbers of any size."""
+    text = b'{"a": [1, 2.5, null, true, "\\u00e9"], "b": {"a": 123456789012345678901234567890}}'
+    assert read_json(text) == {
+        "a": [1, 2.5, None, True, "é"],
+        "b": {"a": 123456789012345678901234567890},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (b"", "Expecting value"),
+        (b"{", "Expecting"),
+        (b"<html>", "Expecting value"),
+        (b"\xff\xfe", "codec"),
+        (b'{"a": 1, "b": {"c": 1, "c": 1}}', "one key twice"),
+        (b"[NaN]", "NaN is no JSON"),
+        (b"-Infinity", "-Infinity is no JSON"),
+        (b"1e400", "not finite"),
+        (b'"\\ud800"', "half a character"),
+        (b"[" * 65 + b"]" * 65, "nested deeper"),
+        (b"[" * 100_000, "nested too deep"),
+        (b"9" * 5_000, "digits"),
+    ],
+)
+def test_trusts_no_odd_json(text: bytes, sentence: str) -> None:
+    """What is no JSON, or could be read in two ways, is refused with a reason."""
+    with pytest.raises(ValueError, match=sentence):
+        read_json(text)

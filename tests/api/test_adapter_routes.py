@@ -67,12 +67,13 @@ async def test_lists_the_adapters_of_the_settings(client: httpx.AsyncClient) -> 
         ("frail", "mock"),
         ("mock", "mock"),
         ("safe", "failover"),
+        ("worker", "worker"),
     ]
-    dspy, frail, _, safe = items
+    dspy, frail, _, safe, _ = items
     assert frail["capabilities"] == REQUIRED
     assert dspy["capabilities"] == [*REQUIRED, "convert_signature", "module_shape", "warm_up"]
-    assert [item["breaker"] for item in items] == [CLOSED] * 4
-    assert [item["in_flight"] for item in items] == [0] * 4
+    assert [item["breaker"] for item in items] == [CLOSED] * 5
+    assert [item["in_flight"] for item in items] == [0] * 5
     assert safe["members"] == ["frail", "mock"]
     assert "members" not in frail
     assert (await client.get("/v1/adapters/frail")).json() == frail
@@ -95,8 +96,8 @@ async def test_an_unknown_adapter_is_404(client: httpx.AsyncClient, path: str) -
     method = "POST" if path in {"/check", "/reset"} else "GET"
     answer = await client.request(method, f"/v1/adapters/none{path}")
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/adapter-not-found")
-    assert (
-        answer.json()["detail"] == "there is no adapter 'none'; there are: dspy, frail, mock, safe."
+    assert answer.json()["detail"] == (
+        "there is no adapter 'none'; there are: dspy, frail, mock, safe, worker."
     )
 
 

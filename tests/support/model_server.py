@@ -43,9 +43,10 @@ Answer = Callable[[web.Request, Call], Awaitable[web.StreamResponse]]
 
 
 class ModelServer:
-    """The server; `async with` starts and stops it."""
+    """The server; `async with` starts and stops it, on a free port unless one is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
+        self._port = port
         self.calls: list[Call] = []
         self.in_flight = 0
         self.most_in_flight = 0
@@ -84,7 +85,7 @@ class ModelServer:
         # A handler is cancelled when its client goes away: that is how the journal knows.
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
         host, port = self._runner.addresses[0][:2]
         self.base_url = f"http://{host}:{port}/v1"

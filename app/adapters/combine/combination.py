@@ -73,10 +73,9 @@ class Combination(PreparingAdapter[CombinedProgram]):
         try:
             result = await super().execute_program(call)
         except AdapterError as failure:
-            failure.usage = call.told.spent
             if is_new and failure.type in CALLERS_OWN:
                 self._programs.forget(call.program.program_id)
-            raise
+            raise failure.costing(call.told.spent) from failure
         return replace(result, usage=call.told.spent)
 
     def for_member(self, member: Adapter, call: ProgramCall) -> ProgramCall:

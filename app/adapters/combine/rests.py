@@ -22,10 +22,14 @@ class Rests:
         self._rests: dict[str, Rest] = {}
 
     def hear(self, name: str, failure: AdapterError, now: float) -> None:
-        """Leave a member alone where its failure asks for that."""
-        if failure.recoverable and failure.retry_after is not None:
-            wait_s = min(failure.retry_after, LONGEST_WAIT_S)
-            self._rests[name] = Rest(now + wait_s, failure)
+        """Leave a member alone where its failure asks for that.
+
+        A breaker is asked each time: it knows best when it lets calls pass, and refuses at once.
+        """
+        if not failure.recoverable or failure.retry_after is None or "breaker" in failure.context:
+            return
+        wait_s = min(failure.retry_after, LONGEST_WAIT_S)
+        self._rests[name] = Rest(now + wait_s, failure)
 
     def split(
         self, members: Sequence[Adapter], now: float

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from random import Random
 from typing import Any
@@ -16,6 +17,7 @@ from app.adapters.errors import ErrorType
 from app.adapters.guarded import GuardedAdapter
 from app.adapters.mock import MockAdapter
 from app.adapters.prepared import PreparingAdapter
+from app.adapters.remote import RemoteAdapter
 from app.adapters.setup import AdapterSetup
 from app.adapters.worker import WorkerAdapter
 from app.adapters.worker.adapter import child_pool
@@ -175,6 +177,15 @@ class DspyHarness(Harness):
         self.server.list_models(model_server.status(500))
 
 
+class RemoteHarness(DspyHarness):
+    """Another Dspatch runs DSPy against a model server that is told."""
+
+    @override
+    def unhealthy(self) -> None:
+        nowhere = {"url": "http://127.0.0.1:9"}
+        self.adapter.inner = RemoteAdapter(AdapterSetup("remote", nowhere))
+
+
 FAILURES: Mapping[ErrorType, model_server.Answer] = {
     ErrorType.TIMEOUT: model_server.status(408),
     ErrorType.CONNECTION_FAILED: model_server.reset(),
@@ -188,6 +199,22 @@ FAILURES: Mapping[ErrorType, model_server.Answer] = {
     ),
     ErrorType.OUTPUT_INVALID: model_server.completion("I would rather not."),
 }
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Another Dspatch, whose LM is to be served on a port."""
+
+    url: str
+    lm_port: int
+
+
+@asynccontextmanager
+async def _remote(remote: Remote) -> AsyncIterator[Harness]:
+    async with ModelServer(remote.lm_port) as server:
+        adapter = RemoteAdapter(AdapterSetup("remote", {"url": remote.url}))
+        yield RemoteHarness(adapter, server)
+        await adapter.cleanup()
 
 
 @asynccontextmanager
@@ -257,10 +284,11 @@ async def _worker() -> AsyncIterator[Harness]:
     await harness.adapter.cleanup()
 
 
-HARNESSES: Mapping[str, Callable[[], AbstractAsyncContextManager[Harness]]] = {
+HARNESSES: Mapping[str, Callable[..., AbstractAsyncContextManager[Harness]]] = {
     "mock": _mock,
     "dspy": _dspy,
     "worker": _worker,
+    "remote": _remote,
     **{kind: partial(_combined, factory) for kind, factory in COMBINATIONS.items()},
 }
-"""One for each kind of the registry."""
+"""One for each kind of the registry; that of `remote` takes one."""
