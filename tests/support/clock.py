@@ -1,10 +1,13 @@
-"""A clock that tests move: sleeping takes no time but advances it."""
+"""Clocks that tests move."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+
+from typing_extensions import override
 
 
 class ManualClock:
-    """Stands still until somebody sleeps on it; `slept` lists for how long."""
+    """Stands still until somebody sleeps on it, which takes no time; `slept` lists for how long."""
 
     def __init__(self, now: datetime = datetime(2026, 1, 5, tzinfo=UTC)) -> None:
         self._start = now
@@ -27,3 +30,26 @@ class ManualClock:
         """Advance at once."""
         self.slept.append(seconds)
         self.advance(seconds)
+
+
+class SteppedClock(ManualClock):
+    """Stands still until the test lets time pass; who sleeps on it waits for that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed = asyncio.Event()
+
+    @override
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and wake those whose sleep is over."""
+        super().advance(seconds)
+        self._passed.set()
+        self._passed = asyncio.Event()
+
+    @override
+    async def sleep(self, seconds: float) -> None:
+        """Wait until so much time has passed."""
+        self.slept.append(seconds)
+        until = self.monotonic() + seconds
+        while self.monotonic() < until:
+            await self._passed.wait()

@@ -20,9 +20,10 @@ from app.adapters.prepared import PreparingAdapter
 from app.adapters.setup import AdapterSetup, read_options
 from app.adapters.worker.children import Child, Surroundings
 from app.adapters.worker.documents import lm_documents, read_result
+from app.adapters.worker.limits import Limits
 from app.adapters.worker.messages import Start
 from app.adapters.worker.pool import ChildPool
-from app.adapters.worker.processes import Launch
+from app.adapters.worker.processes import ChildProcess, Launch
 from app.adapters.worker.serving import RUNS
 from app.signatures.definition import SignatureDefinition
 
@@ -41,6 +42,10 @@ class WorkerOptions(BaseModel):
     """Children; by default one for each core."""
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Calls in flight in one child; more wait."""
+    recycle_requests: Annotated[int, Field(ge=1)] | None = 100_000
+    """After so many answers a child is replaced; none: never."""
+    recycle_megabytes: Annotated[int, Field(ge=1)] | None = None
+    """A child that holds more memory is replaced, a minute after its start at the earliest."""
     runs: Literal["dspy", "mock"] = "dspy"
     """The kind of adapter that runs the programs in the children."""
     environment: tuple[str, ...] = ()
@@ -56,8 +61,13 @@ def child_pool(
     environment = child_environment(setup.environment, options.environment)
     launch = Launch(command, environment, tuple(_secrets(setup, options)))
 
+    name = f"a child of {setup.name}"
+    megabytes = options.recycle_megabytes
+    limits = Limits(options.recycle_requests, megabytes and megabytes * 1024 * 1024)
+
     def make() -> Child:
-        return Child(f"a child of {setup.name}", launch, start, around)
+        process = ChildProcess(launch, name, around.clock)
+        return Child(name, process, start, around, limits)
 
     return ChildPool(
         make,

@@ -12,18 +12,20 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from threading import Thread
 
 import uvloop
 
-from app.adapters.worker.serving import ProgramServer
+from app.adapters.setup import AdapterFactory
+from app.adapters.worker.serving import RUNS, ProgramServer
 
 BEAT_S = 1.0
 PR_SET_PDEATHSIG = 1
 
 
-def main() -> None:
+def main(runs: Mapping[str, AdapterFactory] = RUNS) -> None:
     """Serve the parent to the end, and end without waiting for threads of the programs."""
     frames, beats, parent = (int(text) for text in sys.argv[1:])
     die_with_parent()
@@ -32,7 +34,7 @@ def main() -> None:
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(socket.socket(fileno=frames)))
+        runner.run(_serve(socket.socket(fileno=frames), runs))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
@@ -51,11 +53,11 @@ def beat(beats: int, parent: int) -> None:
         with suppress(OSError):  # nobody reads at the moment
             os.write(beats, b".")
         time.sleep(BEAT_S)
-    os.killpg(0, signal.SIGKILL)
+    os._exit(1)
 
 
-async def _serve(frames: socket.socket) -> None:
-    await ProgramServer().serve(frames)
+async def _serve(frames: socket.socket, runs: Mapping[str, AdapterFactory]) -> None:
+    await ProgramServer(runs).serve(frames)
 
 
 if __name__ == "__main__":

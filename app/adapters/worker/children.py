@@ -1,7 +1,8 @@
 """A child as its parent sees it: started, asked, and ended when it breaks or is not needed."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -9,12 +10,14 @@ from typing import Any
 from uuid import UUID
 
 from app.adapters.base import Program, ProgramCall
-from app.adapters.errors import AdapterError, ErrorType
+from app.adapters.errors import AdapterError
 from app.adapters.prepared import REVISIONS_HELD
 from app.adapters.usage import Usage
 from app.adapters.worker.conversation import Conversation
+from app.adapters.worker.crashes import GONE, STOPPED, crash_of, in_words
 from app.adapters.worker.documents import execute_message, program_document
 from app.adapters.worker.frames import ProtocolError
+from app.adapters.worker.limits import Limits, Patience
 from app.adapters.worker.link import Link
 from app.adapters.worker.messages import (
     Failure,
@@ -30,28 +33,11 @@ from app.adapters.worker.messages import (
     Start,
     read_from_child,
 )
-from app.adapters.worker.processes import ChildProcess, Launch
+from app.adapters.worker.processes import ChildProcess
 from app.policies.clock import Clock
 from app.telemetry.metrics import Metrics
 
-GONE = "ended"
-STOPPED = "was stopped"
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a child may take, in seconds."""
-
-    start_s: float = 60.0
-    """From its start until everything is imported."""
-    answer_s: float = 5.0
-    """To read what it is told, and to answer for a call that is stopped."""
-    silence_s: float = 15.0
-    """Between two signs of life."""
-    exit_s: float = 1.0
-    """To end by itself once its frames are closed."""
-    term_s: float = 1.0
-    """Between SIGTERM and SIGKILL."""
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,22 +53,27 @@ class Surroundings:
 class Child:
     """One child; `is_open` while it takes calls, `answered` counts what it answered."""
 
-    def __init__(self, name: str, launch: Launch, start: Start, around: Surroundings) -> None:
+    def __init__(
+        self, name: str, process: ChildProcess, start: Start, around: Surroundings, limits: Limits
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.name = name
         self.in_flight = 0
         self.answered = 0
         self._first = start
         self._around = around
+        self._limits = limits
         self._link = Link(self._take, self._lose)
-        self._process = ChildProcess(launch, name, around.clock)
+        self._process = process
         self._conversation = Conversation(self._link, self._end, around.patience.answer_s)
         self._held: dict[UUID, dict[int, None]] = {}
         self._hello: asyncio.Future[None] = loop.create_future()
+        self._used_up: asyncio.Future[None] = loop.create_future()
         self._ended: asyncio.Future[str] = loop.create_future()
         self._life: asyncio.Task[AdapterError] | None = None
         self._is_retiring = False
         self._silent_s = 0.0
+        self._age_s = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -99,7 +90,10 @@ class Child:
         try:
             await self._process.start(self._link, self._hear_beat)
         except OSError as error:
-            raise _crash(f"could not be started: {error.strerror}")(Usage()) from error
+            self._end(STOPPED)
+            crash = crash_of(f"could not be started: {error.strerror}")(Usage())
+            logger.warning("%s: %s", self.name, crash.message)
+            raise crash from error
         self._life = asyncio.create_task(self._live())
         self._link.post(self._first)
         limit_s = self._around.patience.start_s
@@ -114,10 +108,21 @@ class Child:
         if not self.is_open:
             raise await asyncio.shield(self._life)
 
+    async def used_up(self) -> None:
+        """Return when it should be replaced: it has ended, or has reached a limit."""
+        if self._life is not None:
+            ends: set[asyncio.Future[Any]] = {self._life, self._used_up}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing is left of it."""
+        return self._ended.done() and (self._life is None or self._life.done())
+
     async def gone(self) -> AdapterError:
         """Return when nothing is left of it, with what its calls were told."""
         if self._life is None:
-            return _crash(STOPPED)(Usage())
+            return crash_of(STOPPED)(Usage())
         return await asyncio.shield(self._life)
 
     async def execute(self, call: ProgramCall) -> Result:
@@ -166,9 +171,16 @@ class Child:
 
         What is counted is what the event loop saw pass: a loop that was blocked blames nobody.
         """
+        if not self._hello.done():
+            return
+        patience = self._around.patience
         self._silent_s += seconds
-        if self._silent_s > self._around.patience.silence_s:
+        self._age_s += seconds
+        if self._silent_s > patience.silence_s:
             self._end(f"gave no sign of life for {self._silent_s:g} s")
+        most = self._limits.rss_bytes
+        if most is not None and self._age_s > patience.settling_s and self._process.rss() > most:
+            self._use_up()
 
     async def _hold(self, program: Program) -> None:
         """See that the child has a program at hand, and not too many revisions of it."""
@@ -193,6 +205,8 @@ class Child:
             case (Prepared() | Result() | Failure() | Pong()) as answer:
                 self._conversation.hear(answer)
                 self.answered += 1
+                if self.answered == self._limits.answers:
+                    self._use_up()
             case Spent(_, lm, outcome, prompt, completion) as spent if lm in self._first.lms:
                 self._around.metrics.lm_called(lm, outcome, prompt, completion)
                 self._conversation.count(spent)
@@ -204,6 +218,10 @@ class Child:
 
     def _hear_beat(self, _: bytes) -> None:
         self._silent_s = 0.0
+
+    def _use_up(self) -> None:
+        if not self._used_up.done():
+            self._used_up.set_result(None)
 
     def _end(self, reason: str) -> None:
         if not self._ended.done():
@@ -218,29 +236,9 @@ class Child:
         is_going = reason in {GONE, STOPPED}
         code = await self._process.exit_code(patience.exit_s if is_going else 0)
         words = await self._process.last_words()
-        crash = _crash(_in_words(reason, code), code, words)
+        crash = crash_of(in_words(reason, code), code, words)
         self._conversation.close(crash)
+        if reason != STOPPED:
+            logger.warning("%s (%d): %s", self.name, self.pid, crash(Usage()).message)
         await self._process.end(patience.term_s)
         return crash(Usage())
-
-
-def _in_words(reason: str, code: int | None) -> str:
-    if reason != GONE:
-        return reason
-    if code is None:
-        return "closed its frames"
-    return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
-
-
-def _crash(
-    reason: str, code: int | None = None, words: str = ""
-) -> Callable[[Usage], AdapterError]:
-    """Say of each call what its child did, and what the call had spent."""
-    context = {"exit_code": code, "stderr": words or None}
-    told = {name: value for name, value in context.items() if value is not None}
-    message = f"The child process {reason}."
-
-    def crash(spent: Usage) -> AdapterError:
-        return AdapterError(ErrorType.WORKER_CRASHED, message, context=told, usage=spent)
-
-    return crash

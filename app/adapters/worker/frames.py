@@ -1,8 +1,10 @@
-"""Frames: a message between parent and child as bytes, its length in four of them in front."""
+"""Frames: a message between parent and child as bytes, its length and its checksum in front."""
 
+import struct
 from collections.abc import Iterator
+from zlib import crc32
 
-LENGTH_BYTES = 4
+HEAD = struct.Struct("!II")
 MAX_FRAME_BYTES = 32 * 1024 * 1024
 """The longest message: an input of 8 MiB, or an answer of 16 MiB with what the model said."""
 
@@ -16,10 +18,10 @@ class FrameTooLongError(ValueError):
 
 
 def frame(payload: bytes) -> bytes:
-    """Put the length in front of a message; FrameTooLongError where no reader would take it."""
+    """Put the head in front of a message; FrameTooLongError where no reader would take it."""
     if len(payload) > MAX_FRAME_BYTES:
         raise FrameTooLongError(f"{len(payload)} bytes do not fit into {MAX_FRAME_BYTES}")
-    return len(payload).to_bytes(LENGTH_BYTES, "big") + payload
+    return HEAD.pack(len(payload), crc32(payload)) + payload
 
 
 class FrameReader:
@@ -29,18 +31,17 @@ class FrameReader:
         self._arrived = bytearray()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Give each message that is whole now; ProtocolError at a length over the limit."""
+        """Give each message that is whole now; ProtocolError where it is too long, or torn."""
         self._arrived += data
-        while len(self._arrived) >= LENGTH_BYTES:
-            end = LENGTH_BYTES + self._length()
+        while len(self._arrived) >= HEAD.size:
+            length, checksum = HEAD.unpack_from(self._arrived)
+            if length > MAX_FRAME_BYTES:
+                raise ProtocolError(f"a frame of {length} bytes")
+            end = HEAD.size + length
             if len(self._arrived) < end:
                 return
-            payload = bytes(self._arrived[LENGTH_BYTES:end])
+            payload = bytes(self._arrived[HEAD.size : end])
             del self._arrived[:end]
+            if crc32(payload) != checksum:
+                raise ProtocolError("a frame that does not fit its checksum")
             yield payload
-
-    def _length(self) -> int:
-        length = int.from_bytes(self._arrived[:LENGTH_BYTES], "big")
-        if length > MAX_FRAME_BYTES:
-            raise ProtocolError(f"a frame of {length} bytes")
-        return length

@@ -31,7 +31,12 @@ class ChildPool:
     ) -> None:
         self._clock = clock
         self._concurrency = concurrency
-        self._slots = [Slot(make, self._wake_all, clock, random) for _ in range(size)]
+        self._make = make
+        turn = asyncio.Lock()
+        self._slots = [
+            Slot(self._new_child, self._wake_all, clock, random, turn) for _ in range(size)
+        ]
+        self._alive: set[Child] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._is_closed = False
@@ -61,16 +66,17 @@ class ChildPool:
 
     def forget(self, program_id: UUID) -> None:
         """Have all children drop a program."""
-        for child in self._children():
+        for child in self._alive:
             child.forget(program_id)
 
     async def ready(self) -> Sequence[Child]:
         """Give the children that take calls, waiting for the first; raises `worker_crashed`."""
-        self.start()
-        while not (children := [child for child in self._children() if child.is_open]):
+        while True:
+            self.start()
+            if children := self._open_children():
+                return children
             self._refuse_where_none_starts()
             await self._change(self._waiting.append)
-        return children
 
     async def ping(self) -> Sequence[Pong]:
         """Ask all children how their adapters are; raises `worker_crashed`."""
@@ -83,13 +89,18 @@ class ChildPool:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        children = self._children()
-        for child in children:
+        for child in self._alive:
             child.stop()
-        await asyncio.gather(*(child.gone() for child in children))
+        await asyncio.gather(*(child.gone() for child in self._alive))
 
-    def _children(self) -> Sequence[Child]:
-        return [slot.child for slot in self._slots if slot.child is not None]
+    def _new_child(self) -> Child:
+        child = self._make()
+        self._alive.add(child)
+        return child
+
+    def _open_children(self) -> Sequence[Child]:
+        children = (slot.child for slot in self._slots)
+        return [child for child in children if child is not None and child.is_open]
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[Child]:
@@ -146,6 +157,6 @@ class ChildPool:
     async def _watch(self) -> None:
         while True:
             await self._clock.sleep(WATCH_S)
-            for child in self._children():
-                if child.is_open:
-                    child.watch(WATCH_S)
+            self._alive = {child for child in self._alive if not child.is_gone}
+            for child in self._alive:
+                child.watch(WATCH_S)

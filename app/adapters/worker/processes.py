@@ -10,6 +10,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import IO
 
+import psutil
+
 from app.adapters.worker.link import Link
 from app.adapters.worker.output import LoggedLines, Stream, Tail
 from app.policies.clock import Clock
@@ -68,6 +70,13 @@ class ChildProcess:
                 raise
         self.pid = process.pid
         self.exited = asyncio.ensure_future(process.wait())
+
+    def rss(self) -> int:
+        """Give the bytes of memory that it holds; 0 where it is gone."""
+        try:
+            return int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.NoSuchProcess:
+            return 0
 
     async def exit_code(self, within_s: float) -> int | None:
         """Wait for its end by itself; None where it does not come in time."""

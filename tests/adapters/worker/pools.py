@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,7 +14,9 @@ from app.adapters.base import ProgramCall
 from app.adapters.errors import AdapterError
 from app.adapters.setup import AdapterSetup
 from app.adapters.worker.adapter import COMMAND, child_pool
-from app.adapters.worker.children import Child, Patience, Surroundings
+from app.adapters.worker.children import Child, Surroundings
+from app.adapters.worker.limits import Patience
+from app.adapters.worker.messages import Result
 from app.adapters.worker.pool import ChildPool
 from app.policies.clock import Clock, SystemClock
 from app.settings import LMSettings
@@ -65,14 +68,14 @@ def pids() -> set[int]:
     return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
-def ask(pool: ChildPool, word: str) -> Any:
+async def ask(pool: ChildPool, word: str) -> Result:
     """Run the program with a word as its input."""
-    return pool.execute(saying(word))
+    return await pool.execute(saying(word))
 
 
-def saying(word: str) -> ProgramCall:
+def saying(word: str, **members: Any) -> ProgramCall:
     """Give a call with a word as its input."""
-    return a_call(PROGRAM, question=word)
+    return replace(a_call(PROGRAM, question=word), **members)
 
 
 async def crash_of(pool: ChildPool, word: str) -> AdapterError:

@@ -8,8 +8,10 @@ import json
 import os
 import signal
 import socket
+import struct
 import sys
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,10 +23,11 @@ class Frames:
 
     def __init__(self, descriptor: int) -> None:
         self.socket = socket.socket(fileno=descriptor)
+        self.held: list[int] = []
 
     def read(self) -> dict[str, Any]:
         """Give the next message; the end of all where there is none."""
-        length = int.from_bytes(self._exactly(4), "big")
+        length, _ = struct.unpack("!II", self._exactly(8))
         message: dict[str, Any] = json.loads(self._exactly(length))
         return message
 
@@ -39,12 +42,17 @@ class Frames:
 
     def raw(self, payload: bytes, length: int | None = None) -> None:
         """Write a payload under its length, or another."""
-        head = len(payload) if length is None else length
-        self.socket.sendall(head.to_bytes(4, "big") + payload)
+        told = len(payload) if length is None else length
+        self.socket.sendall(struct.pack("!II", told, zlib.crc32(payload)) + payload)
 
     def send(self, kind: str, **message: Any) -> None:
         """Write a message."""
         self.raw(json.dumps({"kind": kind, **message}).encode())
+
+    def failure(self, message_id: int, error_type: str, usage: Mapping[str, int]) -> None:
+        """Answer that something went wrong."""
+        said: dict[str, Any] = {"context": {}, "retry_after": None, "raw_output": None}
+        self.send("failure", id=message_id, type=error_type, message="no luck", usage=usage, **said)
 
     def result(self, message_id: int, answer: str, **more: Any) -> None:
         """Answer a call well."""
@@ -103,6 +111,26 @@ def answer_twice(frames: Frames, message: Mapping[str, Any]) -> None:
     frames.result(message["id"], "x")
 
 
+def release(frames: Frames, message: Mapping[str, Any]) -> None:
+    """Answer all calls that are held, then this one."""
+    for message_id in (*frames.held, message["id"]):
+        frames.result(message_id, "released")
+    frames.held.clear()
+
+
+def spend(frames: Frames, message_id: int, lm: str) -> None:
+    """Tell of a call of an LM."""
+    tokens = {"prompt_tokens": 5, "completion_tokens": 7}
+    frames.send("spent", id=message_id, lm=lm, outcome="success", **tokens)
+
+
+def spend_and_die(frames: Frames, message: Mapping[str, Any]) -> None:
+    """Ask an LM twice, for nobody the third time, and end."""
+    for message_id in (message["id"], message["id"], 1):
+        spend(frames, message_id, "main")
+    os._exit(1)
+
+
 ON_START: Mapping[str, Callable[[Frames], Any]] = {
     "exit": lambda _: sys.exit(0),
     "die": die,
@@ -129,24 +157,20 @@ ON_CALL: Mapping[str, Callable[[Frames, dict[str, Any]], Any]] = {
     "doubled answer": answer_twice,
     "another answer": lambda frames, message: frames.send("prepared", id=message["id"]),
     "second hello": lambda frames, _: frames.send("hello"),
-    "unknown lm": lambda frames, message: frames.send(
-        "spent", id=message["id"], lm="x", outcome="success", prompt_tokens=1, completion_tokens=1
-    ),
-    "negative usage": lambda frames, message: frames.send(
-        "failure",
-        id=message["id"],
-        type="timeout",
-        message="late",
-        context={},
-        retry_after=None,
-        raw_output=None,
-        usage={**NOTHING, "lm_calls": -1},
+    "unknown lm": lambda frames, message: spend(frames, message["id"], "x"),
+    "negative usage": lambda frames, message: frames.failure(
+        message["id"], "timeout", {**NOTHING, "lm_calls": -1}
     ),
     "close": close,
     "hang": sleep,
     "ignore sigterm": ignore_sigterm,
     "freeze": lambda *_: os.kill(os.getpid(), signal.SIGSTOP),
     "leave a grandchild": leave_a_grandchild,
+    "hold": lambda frames, message: frames.held.append(message["id"]),
+    "release": release,
+    "pid": lambda frames, message: frames.result(message["id"], str(os.getpid())),
+    "spend and die": spend_and_die,
+    "trace": lambda frames, message: frames.result(message["id"], "x", trace=[{"lm": "main"}]),
 }
 
 
@@ -173,13 +197,17 @@ def answer(frames: Frames, message: dict[str, Any], start: str) -> None:
             else:
                 behave(frames, message)
         case {"kind": "ping", "id": int(number)}:
-            frames.send("pong", id=number, healthy=True, latency_ms=0.1, error=None)
+            error = "the model is away" if start == "ill" else None
+            frames.send("pong", id=number, healthy=not error, latency_ms=0.1, error=error)
         case {"kind": "execute", "id": int(number), "inputs": {"question": str(word)}}:
             behave = ON_CALL.get(word)
             if behave is None:
                 frames.result(number, word)
             else:
                 behave(frames, message)
+        case {"kind": "cancel", "id": int(number)}:
+            frames.held.remove(number)
+            frames.failure(number, "cancelled", {**NOTHING, "lm_calls": 3})
         case _:
             pass  # programs that it is to hold
 

@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from app.adapters.errors import AdapterError, ErrorType
-from app.adapters.worker.children import Patience
+from app.adapters.worker.limits import Patience
 from tests.adapters.worker.pools import PROGRAM, SECRET, a_pool, ask, crash_of, scripted, the_child
 from tests.support.wait import wait_until
 
@@ -142,6 +142,12 @@ async def test_a_child_that_takes_too_long_to_get_ready_is_ended() -> None:
     async with a_pool(scripted("hang"), patience=Patience(start_s=0.5)) as pool:
         error = await crash_of(pool, "well")
     assert error.message == "The child process was not ready within 0.5 s."
+
+
+async def test_an_ill_adapter_in_a_child_is_told() -> None:
+    """As the child says it."""
+    async with a_pool(scripted("ill")) as pool:
+        assert [pong.error for pong in await pool.ping()] == ["the model is away"]
 
 
 async def test_a_command_that_cannot_be_started_is_told() -> None:

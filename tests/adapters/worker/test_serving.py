@@ -13,7 +13,7 @@ import pytest
 from app.adapters.base import Program
 from app.adapters.setup import AdapterFactory
 from app.adapters.worker.documents import program_document
-from app.adapters.worker.frames import ProtocolError, frame
+from app.adapters.worker.frames import HEAD, ProtocolError, frame
 from app.adapters.worker.messages import FromParent, Hold, Start, write
 from app.adapters.worker.serving import RUNS, ProgramServer
 from tests.adapters.programs import a_program
@@ -35,7 +35,7 @@ class Parent:
 
     async def hear(self) -> dict[str, Any]:
         """Give the next message."""
-        length = int.from_bytes(await self._reader.readexactly(4), "big")
+        length, _ = HEAD.unpack(await self._reader.readexactly(HEAD.size))
         message: dict[str, Any] = json.loads(await self._reader.readexactly(length))
         return message
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from app.adapters.worker.adapter import WorkerOptions
 from app.adapters.worker.documents import lm_documents, read_lms
 from app.settings import LMSettings, SettingsError
 from tests.adapters.programs import a_call, a_program
-from tests.adapters.worker.pools import a_pool, scripted, the_child
+from tests.adapters.worker.pools import PROGRAM, a_pool, saying, scripted, the_child
 from tests.support.wait import wait_until
 
 
@@ -117,8 +118,8 @@ async def test_signatures_are_validated_without_a_child() -> None:
 
 async def test_programs_are_forgotten_by_the_children() -> None:
     """And may come again."""
-    async with a_pool() as pool:
-        adapter, program = an_adapter(pool), a_program()
+    async with a_pool(scripted()) as pool:
+        adapter, program = an_adapter(pool), PROGRAM
         for _ in range(2):
             await adapter.execute_program(a_call(program))
             assert await adapter.delete_program(program.program_id)
@@ -127,20 +128,18 @@ async def test_programs_are_forgotten_by_the_children() -> None:
 
 async def test_many_revisions_of_a_program_run() -> None:
     """A child holds the last few; an older one is told it again."""
-    async with a_pool() as pool:
-        adapter, first = an_adapter(pool), a_program()
-        revisions = [
-            a_program(program_id=first.program_id, revision=number) for number in range(1, 8)
-        ]
+    async with a_pool(scripted()) as pool:
+        adapter = an_adapter(pool)
+        revisions = [replace(PROGRAM, revision=number) for number in range(1, 8)]
         for program in (*revisions, revisions[0]):
             assert (await adapter.execute_program(a_call(program))).outputs
-        assert len((await the_child(pool))._held[first.program_id]) == 4
+        assert len((await the_child(pool))._held[PROGRAM.program_id]) == 4
 
 
 async def test_inputs_that_do_not_fit_into_a_frame_are_refused() -> None:
     """The child hears nothing of them, and serves on."""
-    async with a_pool() as pool:
-        adapter, program = an_adapter(pool), a_program()
+    async with a_pool(scripted()) as pool:
+        adapter, program = an_adapter(pool), PROGRAM
         with pytest.raises(AdapterError) as caught:
             await adapter.execute_program(a_call(program, question="x" * 40_000_000))
         assert caught.value.type is ErrorType.INVALID_REQUEST
@@ -149,9 +148,9 @@ async def test_inputs_that_do_not_fit_into_a_frame_are_refused() -> None:
 
 async def test_a_stopped_call_tells_what_it_has_spent() -> None:
     """What the child says when it is told to stop stands in the attempt."""
-    async with a_pool() as pool:
+    async with a_pool(scripted()) as pool:
         adapter = an_adapter(pool)
-        call = a_call(a_program(config={"mock": {"latency_ms": 600_000}}))
+        call = saying("hold")
         await adapter.create_program(call.program)
         running = asyncio.ensure_future(adapter.execute_program(call))
         child = await the_child(pool)
@@ -159,14 +158,14 @@ async def test_a_stopped_call_tells_what_it_has_spent() -> None:
         running.cancel()
         await asyncio.wait([running])
         assert running.cancelled()
-        assert call.told.usage.lm_calls == 1
+        assert call.told.usage.lm_calls == 3
 
 
 async def test_its_end_fails_what_runs() -> None:
     """And leaves no child; a second end finds nothing to do."""
-    async with a_pool(concurrency=1) as pool:
+    async with a_pool(scripted(), concurrency=1) as pool:
         adapter = an_adapter(pool)
-        call = a_call(a_program(config={"mock": {"latency_ms": 600_000}}))
+        call = saying("hold")
         running, waiting = [asyncio.ensure_future(adapter.execute_program(call)) for _ in "12"]
         child = await the_child(pool)
         await wait_until(lambda: child.in_flight == 1)
