@@ -36,7 +36,9 @@ from app.actions.signature_registration import SignatureRegistration
 from app.actions.signature_transition import SignatureTransition
 from app.actions.signature_validation import SignatureValidation
 from app.actions.signature_validation.step import Tools
+from app.adapters.lm_limits import LMLimiters
 from app.adapters.registry import AdapterRegistry
+from app.adapters.setup import AdapterSetup
 from app.adapters.signature_modules import SignatureModules
 from app.background import Background, Work, repeatedly
 from app.checkpoints import Reached, crash_at
@@ -53,6 +55,7 @@ from app.policies.loop_lag import LoopLag
 from app.policies.shield import Shield
 from app.processes.channel import ControlChannel, Kind
 from app.processes.heartbeat import Heartbeat
+from app.processes.limit_division import LimitDivision
 from app.processes.sweep import Sweep
 from app.settings import DatabaseSettings, Settings
 from app.stores.idempotency_keys import SLICE
@@ -74,6 +77,7 @@ RESERVED = 4
 """Connections for what works where the pool is exhausted: keys, cancel, readiness, sweeps, jobs."""
 
 ENDED_ELSEWHERE_EVERY_S = 1.0
+DIVIDE_LIMITS_EVERY_S = 5.0
 
 WARM_UP = "warm up the adapters"
 
@@ -85,6 +89,7 @@ class Runtime:
     settings: Settings
     database: Database
     adapters: AdapterRegistry
+    lm_limiters: LMLimiters
     background: Background
     drain: Drain
     worker: Worker
@@ -148,6 +153,7 @@ async def open_runtime(
             settings=settings,
             database=database,
             adapters=adapters,
+            lm_limiters=base.limiters,
             background=base.background,
             drain=drain,
             worker=worker,
@@ -186,6 +192,7 @@ class _Base:
     database: Database
     reserved: Database
     adapters: AdapterRegistry
+    limiters: LMLimiters
     background: Background
     channel: ControlChannel
     clock_offset_s: float
@@ -204,9 +211,16 @@ async def _open_base(
     random: Random,
     metrics: Metrics,
 ) -> _Base:
-    adapters = AdapterRegistry.from_settings(
-        settings.adapters, settings.lms, environment, clock, metrics
+    limiters = LMLimiters(settings.lms, clock)
+    shared = AdapterSetup(
+        "",
+        lms=settings.lms,
+        environment=environment,
+        clock=clock,
+        metrics=metrics,
+        limiters=limiters,
     )
+    adapters = AdapterRegistry.from_settings(settings.adapters, shared)
     stack.push_async_callback(adapters.cleanup)
     metrics.watch_breakers(adapters.breaker_levels)
     channel = ControlChannel(clock, random)
@@ -223,6 +237,7 @@ async def _open_base(
         database=database,
         reserved=reserved,
         adapters=adapters,
+        limiters=limiters,
         background=background,
         channel=channel,
         clock_offset_s=clock_offset_s,
@@ -253,6 +268,9 @@ async def _enter(stack: AsyncExitStack, base: _Base, settings: Settings) -> Runs
 
     _repeat(base, "sweep", settings.processes.sweep_ms / 1_000, sweep_all)
     _repeat(base, "look for ended executions", ENDED_ELSEWHERE_EVERY_S, look)
+    divide_limits = LimitDivision(base.reserved, base.limiters, settings.processes)
+    await divide_limits()
+    _repeat(base, "divide the limits of LMs", DIVIDE_LIMITS_EVERY_S, divide_limits)
     return runs
 
 

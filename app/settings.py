@@ -173,7 +173,29 @@ class LMSettings(KeySource):
         default=None, description="Address of an OpenAI-compatible server, ending in /v1."
     )
     max_concurrency: int = Field(
-        default=64, ge=1, le=10_000, description="Calls of this process in flight at once."
+        default=64,
+        ge=1,
+        le=10_000,
+        description="Calls in flight at once. This limit and the next two hold over all live "
+        "processes together.",
+    )
+    requests_per_minute: int | None = Field(
+        default=None, ge=1, description="Calls within any minute."
+    )
+    tokens_per_minute: int | None = Field(
+        default=None,
+        ge=1,
+        description="Tokens within any minute: guessed before a call, counted as the server says "
+        "after it.",
+    )
+    interactive_share: float = Field(
+        default=0.2, ge=0, le=1, description="The part of each limit that is kept free of batches."
+    )
+    max_wait_ms: int = Field(
+        default=10_000,
+        ge=0,
+        le=3_600_000,
+        description="How long an interactive call waits for its turn at most.",
     )
     timeout_ms: int = Field(
         default=600_000, ge=1, description="The longest that one call may take, whoever asks."
@@ -208,6 +230,15 @@ class AdapterSettings(Group):
         min_length=1,
         description="mock, dspy, worker, remote; of members: failover, round_robin, weighted, "
         "hedged, fastest, consensus; or the kind of an installed package.",
+    )
+    max_concurrency: int | None = Field(
+        default=None, ge=1, le=10_000, description="Calls of this process in flight at once."
+    )
+    max_wait_ms: int = Field(
+        default=10_000,
+        ge=0,
+        le=3_600_000,
+        description="How long an interactive call waits for its turn at most.",
     )
     breaker: BreakerSettings | None = None
 

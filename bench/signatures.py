@@ -18,6 +18,7 @@ from app.actions.signature_validation import (
 )
 from app.actions.signature_validation.step import Tools
 from app.adapters.registry import AdapterRegistry
+from app.adapters.setup import AdapterSetup
 from app.adapters.signature_modules import SignatureModules
 from app.policies.clock import SystemClock
 from app.signatures.compare import compare
@@ -25,7 +26,6 @@ from app.signatures.compile import CompiledSignature
 from app.signatures.definition import Side
 from app.signatures.notation import parse_notation
 from app.signatures.serializers import SERIALIZERS, NamedSignature
-from app.telemetry.metrics import Metrics
 from bench.validation import NOTATION
 
 RUNS = 200
@@ -63,7 +63,7 @@ def _milliseconds(run: Callable[[], Any]) -> str:
 async def _levels() -> dict[str, str]:
     """Validate at each level, on the adapters that are there without settings."""
     clock = SystemClock()
-    adapters = AdapterRegistry.from_settings({}, {}, {}, clock, Metrics())
+    adapters = AdapterRegistry.from_settings({}, AdapterSetup("", environment={}, clock=clock))
     await adapters.get("dspy").health_check()  # which waits for DSPy's import
     validate = SignatureValidation(Tools(SignatureModules((), {}), adapters, clock))
     found = {}

@@ -18,7 +18,8 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 class Attempt:
     """A call as it goes: who, from when, how long in milliseconds; `error` is None if it answered.
 
-    `usage` grows while the adapter spends, so that a call that is stopped is counted too.
+    `usage` grows while the adapter spends, so that a call that is stopped is counted too, and
+    `waited_s` while it stands in the line of an LM.
     `members` are the calls that a combination made for this one: they are told in its place.
     """
 
@@ -27,6 +28,7 @@ class Attempt:
     duration_ms: float = 0.0
     error: AdapterError | None = INTERRUPTED
     usage: Usage = field(default_factory=Usage)
+    waited_s: float = 0.0
     members: list["Attempt"] = field(default_factory=list)
 
     def leaves(self) -> Iterator["Attempt"]:

@@ -14,6 +14,7 @@ from app.adapters.attempt import Attempt
 from app.adapters.usage import Usage
 from app.policies.clock import SystemClock
 from app.policies.deadline import Deadline
+from app.policies.limiter import Priority
 from app.signatures.definition import SignatureDefinition
 from app.signatures.states import ModuleShape
 
@@ -61,6 +62,7 @@ class ProgramCall:
     told: Attempt = field(default_factory=Attempt)
     timeout_s: float = math.inf
     deadline: Deadline = UNBOUNDED
+    priority: Priority = Priority.INTERACTIVE
 
     @property
     def seconds(self) -> float:

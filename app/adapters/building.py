@@ -16,6 +16,8 @@ from app.adapters.setup import AdapterFactory, AdapterSetup
 from app.adapters.worker import WorkerAdapter
 from app.policies.breaker import Breaker
 from app.policies.clock import Clock
+from app.policies.limiter import Limiter
+from app.policies.limits import Limits
 from app.settings import AdapterSettings, BreakerSettings, SettingsError
 
 UNNAMED: Mapping[str, AdapterFactory] = MappingProxyType(
@@ -140,7 +142,11 @@ def _build(
     except Exception as error:
         raise SettingsError(f"{where}: the kind {kind} cannot be used: {error}") from error
     _refuse_incomplete(adapter, where)
-    return GuardedAdapter(adapter, _breaker(settings, setup.clock), setup.clock)
+    limits = Limits(
+        max_concurrency=settings.max_concurrency, max_wait_s=settings.max_wait_ms / 1_000
+    )
+    clock = setup.clock
+    return GuardedAdapter(adapter, _breaker(settings, clock), Limiter(clock, limits), clock)
 
 
 def _breaker(settings: AdapterSettings, clock: Clock) -> Breaker:

@@ -1,4 +1,4 @@
-"""An adapter with its policies around it: the breaker, the retry budget, what is known of it."""
+"""An adapter with its policies around it: breaker, limit, retry budget, what is known of it."""
 
 import asyncio
 import logging
@@ -23,6 +23,8 @@ from app.policies.breaker import Breaker, BreakerOpenError, BreakerState, Passag
 from app.policies.budget import RetryBudget
 from app.policies.clock import Clock, SystemClock
 from app.policies.deadline import Deadline
+from app.policies.limiter import Limiter, LimitReachedError
+from app.policies.limits import Limits
 from app.signatures.definition import SignatureDefinition
 
 HEALTH_TIMEOUT_S = 10.0
@@ -41,6 +43,9 @@ FAILURES = frozenset(
 )
 """What says that the back-end is away. Other errors are the caller's, the program's, the
 operator's, or ask for fewer calls: all of them are answers."""
+
+LIMIT = "limit"
+"""What the context of a failure holds that one of our own limits caused."""
 
 logger = logging.getLogger(__name__)
 
@@ -64,14 +69,19 @@ _OF_BREAKER = {
 
 
 class GuardedAdapter:
-    """Passes calls on to `inner` unless the breaker is open; all else is passed on as it is."""
+    """Passes calls on to `inner` as its breaker and its limit allow; all else as it is."""
 
     def __init__(
-        self, inner: Adapter, breaker: Breaker | None = None, clock: Clock | None = None
+        self,
+        inner: Adapter,
+        breaker: Breaker | None = None,
+        limiter: Limiter | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.inner = inner
         self._clock = clock or SystemClock()
         self.breaker = breaker or Breaker(self._clock, math.inf)
+        self.limiter = limiter or Limiter(self._clock, Limits())
         self.retries = RetryBudget(self._clock)
         self.in_flight = 0
         self._known = AdapterStatus.UNKNOWN
@@ -102,18 +112,32 @@ class GuardedAdapter:
         return _OF_BREAKER.get(self.breaker.state, self._known)
 
     @property
+    def limits(self) -> Limits:
+        """How much it is called at most, in this process."""
+        return self.limiter.limits
+
+    @property
     def capabilities(self) -> Sequence[str]:
         """The operations that it has."""
         return [name for name in OPERATIONS if hasattr(self.inner, name)]
 
     async def execute_program(self, call: ProgramCall) -> ProgramResult:
-        """Run a program; `overloaded`, at once, where the breaker is open."""
+        """Run a program.
+
+        `overloaded` where the breaker is open, at once, or where its turn does not come in time.
+        """
+        time = Deadline(self._clock, call.seconds)
         with self._admitted() as passage:
-            self.in_flight += 1
             try:
-                result = await self._judged(call, passage)
-            finally:
-                self.in_flight -= 1
+                result = await self._in_turn(call)
+            except AdapterError as failure:
+                self._hear(failure, passage, call)
+                raise
+            except asyncio.CancelledError:
+                if time.remaining_s <= TIMER_SLACK_S:
+                    passage.timed_out(call.told.waited_s)
+                raise
+            passage.succeeded(call.told.waited_s)
         self._known = AdapterStatus.HEALTHY
         return result
 
@@ -129,23 +153,32 @@ class GuardedAdapter:
                 retry_after=round(refusal.retry_after_s, 3),
             ) from None
 
-    async def _judged(self, call: ProgramCall, passage: Passage) -> ProgramResult:
-        """Call, and tell the breaker what the end says of the back-end."""
-        time = Deadline(self._clock, call.seconds)
+    def _hear(self, failure: AdapterError, passage: Passage, call: ProgramCall) -> None:
+        """Tell the breaker what a failure says of the back-end."""
+        if failure.type is ErrorType.TIMEOUT:
+            passage.timed_out(call.told.waited_s)
+        elif failure.type in FAILURES and LIMIT not in failure.context:
+            passage.failed()
+
+    async def _in_turn(self, call: ProgramCall) -> ProgramResult:
+        if self.limiter.limits.max_concurrency is None:
+            return await self._counted(call)
+        began = self._clock.monotonic()
         try:
-            result = await self.inner.execute_program(call)
-        except AdapterError as failure:
-            if failure.type in FAILURES:
-                passage.failed()
-            elif failure.type is ErrorType.TIMEOUT:
-                passage.timed_out()
-            raise
-        except asyncio.CancelledError:
-            if time.remaining_s <= TIMER_SLACK_S:
-                passage.timed_out()
-            raise
-        passage.succeeded()
-        return result
+            async with self.limiter.turn(call.priority, has_s=call.seconds):
+                call.told.waited_s = self._clock.monotonic() - began
+                return await self._counted(call)
+        except LimitReachedError as reached:
+            message = f"the adapter {self.name} has been called by too many at once for too long"
+            context = {LIMIT: str(reached.limit)}
+            raise AdapterError(ErrorType.OVERLOADED, message, context=context) from None
+
+    async def _counted(self, call: ProgramCall) -> ProgramResult:
+        self.in_flight += 1
+        try:
+            return await self.inner.execute_program(call)
+        finally:
+            self.in_flight -= 1
 
     async def health_check(self) -> AdapterHealth:
         """Ask the back-end, whatever the breaker says; never raises, and takes 10 s at most."""

@@ -10,10 +10,8 @@ from app.adapters.building import build_adapters, first_name
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.guarded import GuardedAdapter
 from app.adapters.setup import AdapterSetup
-from app.policies.clock import Clock
-from app.settings import AdapterSettings, LMSettings
+from app.settings import AdapterSettings
 from app.signatures.states import ModuleShape
-from app.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -34,18 +32,13 @@ class AdapterRegistry:
 
     @classmethod
     def from_settings(
-        cls,
-        adapters: Mapping[str, AdapterSettings],
-        lms: Mapping[str, LMSettings],
-        environment: Mapping[str, str],
-        clock: Clock,
-        metrics: Metrics,
+        cls, adapters: Mapping[str, AdapterSettings], shared: AdapterSetup
     ) -> "AdapterRegistry":
         """Build the adapters of the settings and the built-in ones; SettingsError where one cannot.
 
-        Nothing is opened yet, so that a refused start leaves nothing behind.
+        `shared` is the setup of all of them. Nothing is opened yet, so that a refused start leaves
+        nothing behind.
         """
-        shared = AdapterSetup("", lms=lms, environment=environment, clock=clock, metrics=metrics)
         return cls(build_adapters(adapters, shared))
 
     def get(self, name: str) -> GuardedAdapter:

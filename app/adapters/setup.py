@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from app.adapters.base import Adapter
+from app.adapters.lm_limits import LMLimiters
 from app.policies.clock import Clock, SystemClock
 from app.settings import LMSettings, SettingsError
 from app.telemetry.metrics import Metrics
@@ -23,7 +24,8 @@ class AdapterSetup:
     """One adapter as the operator asks for it: `options` stand beside `kind` in its settings.
 
     `member` gives the adapter of another name, which a combination is made of; SettingsError where
-    there is none. What nobody asked for exists unnamed, and may never be used.
+    there is none. What nobody asked for exists unnamed, and may never be used. `limiters` are the
+    lines of the LMs, which all adapters of a process share.
     """
 
     name: str
@@ -34,6 +36,12 @@ class AdapterSetup:
     metrics: Metrics = field(default_factory=Metrics)
     member: Callable[[str], Adapter] = no_member
     is_asked_for: bool = True
+    limiters: LMLimiters | None = None
+
+    @property
+    def lm_limiters(self) -> LMLimiters:
+        """The lines of the LMs; its own where it shares them with nobody."""
+        return self.limiters or LMLimiters(self.lms, self.clock)
 
 
 AdapterFactory = Callable[[AdapterSetup], Adapter]

@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from app.adapters.guarded import AdapterStatus, GuardedAdapter
 from app.adapters.registry import UnknownAdapterError
@@ -31,6 +31,20 @@ class BreakerView(View):
     )
 
 
+class AdapterLimits(View):
+    """How much the adapter is called in the process that answers."""
+
+    max_concurrency: int | None = Field(description="Calls at once; null is without limit.")
+    max_wait_ms: float = Field(
+        validation_alias="max_wait_s", description="How long an interactive call waits at most."
+    )
+
+    @field_validator("max_wait_ms")
+    @classmethod
+    def _in_milliseconds(cls, seconds: float) -> float:
+        return seconds * 1_000
+
+
 class AdapterView(View):
     """A back-end that can run programs, as it stands in the process that answers."""
 
@@ -43,6 +57,7 @@ class AdapterView(View):
     )
     breaker: BreakerView
     in_flight: int
+    limits: AdapterLimits
     members: list[str] | None = Field(
         default=None,
         exclude_if=lambda members: members is None,

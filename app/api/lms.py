@@ -12,10 +12,22 @@ router = APIRouter(prefix="/v1/lms", tags=["adapters"], route_class=ContractRout
 
 
 class LMLimits(View):
-    """How much an LM may be asked."""
+    """How much an LM may be asked, by all processes together."""
 
-    max_concurrency: int = Field(description="Calls of one process in flight at once.")
+    max_concurrency: int = Field(description="Calls in flight at once.")
+    requests_per_minute: int | None = Field(description="Null is without limit.")
+    tokens_per_minute: int | None = Field(description="Null is without limit.")
+    interactive_share: float = Field(description="The part that is kept free of batches.")
+    max_wait_ms: int = Field(description="How long an interactive call waits at most.")
     timeout_ms: int = Field(description="The longest that one call may take.")
+
+
+class LMPart(View):
+    """How much of that the process that answers may ask now; all live ones have the same."""
+
+    max_concurrency: int
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
 
 
 class LMView(View):
@@ -24,6 +36,7 @@ class LMView(View):
     name: str
     model: str = Field(examples=["openai/gpt-4o-mini"])
     limits: LMLimits
+    part: LMPart
 
 
 class LMList(View):
@@ -36,7 +49,12 @@ class LMList(View):
 @needs(READ)
 async def list_lms(runtime: RuntimeDep) -> LMList:
     items = [
-        LMView(name=name, model=lm.model, limits=LMLimits.model_validate(lm))
+        LMView(
+            name=name,
+            model=lm.model,
+            limits=LMLimits.model_validate(lm),
+            part=LMPart.model_validate(runtime.lm_limiters[name].limits),
+        )
         for name, lm in sorted(runtime.settings.lms.items())
     ]
     return LMList(items=items)

@@ -80,15 +80,15 @@ class Breaker:
             if wait_s > 0 or self._is_probing:
                 raise BreakerOpenError(max(wait_s, 0) or PROBE_S)
             self._is_probing = True
-        return Passage(self, self._term, self._clock.monotonic())
+        return Passage(self, self._term, self._clock)
 
     def reset(self) -> None:
         """Close, whatever has been."""
         self._move(None)
 
-    def succeeded(self, term: int, began: float) -> None:
-        """Hear that a call succeeded, which began then."""
-        self._usual.add(self._clock.monotonic() - began)
+    def succeeded(self, term: int, took_s: float) -> None:
+        """Hear that a call succeeded, which took the back-end so long."""
+        self._usual.add(took_s)
         if term == self._term:
             self.failures = 0
             if self._probe_at is not None:
@@ -102,9 +102,9 @@ class Breaker:
                 self.opens += 1
                 self._move(self._clock.monotonic() + self._open_s)
 
-    def timed_out(self, term: int, began: float) -> None:
+    def timed_out(self, term: int, had_s: float) -> None:
         """Hear that a call was given up; it failed, if the time that it had is usually enough."""
-        if self._clock.monotonic() - began >= self._usual.p95_s:
+        if had_s >= self._usual.p95_s:
             self.failed(term)
 
     def left(self, term: int) -> None:
@@ -121,12 +121,16 @@ class Breaker:
 
 
 class Passage:
-    """One call on its way; whatever it does not say of its end is nothing to the breaker."""
+    """One call on its way; whatever it does not say of its end is nothing to the breaker.
 
-    def __init__(self, breaker: Breaker, term: int, began: float) -> None:
+    `waited_s` is for how long of its time the back-end had not been asked yet.
+    """
+
+    def __init__(self, breaker: Breaker, term: int, clock: Clock) -> None:
         self._breaker = breaker
         self._term = term
-        self._began = began
+        self._clock = clock
+        self._began = clock.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -139,14 +143,18 @@ class Passage:
     ) -> None:
         self._breaker.left(self._term)
 
-    def succeeded(self) -> None:
+    def succeeded(self, waited_s: float = 0.0) -> None:
         """Say that it succeeded."""
-        self._breaker.succeeded(self._term, self._began)
+        self._breaker.succeeded(self._term, self._took_s - waited_s)
 
     def failed(self) -> None:
         """Say that it failed by no fault of its caller."""
         self._breaker.failed(self._term)
 
-    def timed_out(self) -> None:
+    def timed_out(self, waited_s: float = 0.0) -> None:
         """Say that its time was over."""
-        self._breaker.timed_out(self._term, self._began)
+        self._breaker.timed_out(self._term, self._took_s - waited_s)
+
+    @property
+    def _took_s(self) -> float:
+        return self._clock.monotonic() - self._began

@@ -58,6 +58,13 @@ class ProcessStore:
         )
         return (await self._session.scalars(statement)).all()
 
+    async def count_live(self, silent_s: float) -> int:
+        """Count the processes that have not ended, and were not silent for so long."""
+        query = select(func.count()).where(
+            Process.ended_at.is_(None), Process.heartbeat_at >= _ago(silent_s)
+        )
+        return (await self._session.scalars(query)).one()
+
     async def list_ended(self) -> Mapping[UUID, datetime]:
         """List the processes that have ended, and when each began."""
         query = select(Process.id, Process.started_at).where(Process.ended_at.is_not(None))

@@ -17,7 +17,7 @@ from app.adapters.dspy.endpoints import Endpoint
 from app.adapters.dspy.engine import ChatCompletionsEngine
 from app.adapters.dspy.servers import ModelServers
 from tests.adapters.conformance.harness import HARNESSES, Harness, Remote
-from tests.adapters.dspy_adapters import KEY, an_lm, running
+from tests.adapters.dspy_adapters import KEY, an_lm, running, unheard
 from tests.support.another_dspatch import another_dspatch, free_port
 from tests.support.clock import ManualClock
 from tests.support.model_server import ModelServer
@@ -87,7 +87,9 @@ async def servers() -> AsyncIterator[ModelServers]:
 @pytest.fixture
 def engine(server: ModelServer, servers: ModelServers) -> ChatCompletionsEngine:
     """Give an engine for the server."""
-    return ChatCompletionsEngine(Endpoint(server.base_url, "small", KEY), servers, ManualClock())
+    return ChatCompletionsEngine(
+        Endpoint(server.base_url, "small", KEY), servers, ManualClock(), unheard
+    )
 
 
 @pytest.fixture

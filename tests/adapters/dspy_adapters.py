@@ -11,10 +11,15 @@ from app.adapters.errors import AdapterError
 from app.adapters.setup import AdapterSetup
 from app.policies.clock import Clock, SystemClock
 from app.settings import LMSettings
+from app.telemetry.metrics import Metrics
 from tests.adapters.programs import a_call, a_program
 from tests.support.model_server import ModelServer
 
 KEY = "sk-very-secret"
+
+
+def unheard(*_: object) -> None:
+    """Do not hear what a server says of its limits."""
 
 
 def an_lm(server: ModelServer, **settings: Any) -> LMSettings:
@@ -25,10 +30,13 @@ def an_lm(server: ModelServer, **settings: Any) -> LMSettings:
 
 @asynccontextmanager
 async def running(
-    lms: Mapping[str, LMSettings], clock: Clock | None = None
+    lms: Mapping[str, LMSettings], clock: Clock | None = None, metrics: Metrics | None = None
 ) -> AsyncIterator[DspyAdapter]:
     """Give an adapter with these LMs, cleaned up in the end."""
-    adapter = DspyAdapter(AdapterSetup("dspy", lms=lms, clock=clock or SystemClock()))
+    setup = AdapterSetup(
+        "dspy", lms=lms, clock=clock or SystemClock(), metrics=metrics or Metrics()
+    )
+    adapter = DspyAdapter(setup)
     try:
         yield adapter
     finally:

@@ -10,8 +10,8 @@ from typing_extensions import override
 from app.adapters.base import AdapterHealth, Combines
 from app.adapters.building import BUILT_IN
 from app.adapters.registry import AdapterRegistry, UnknownAdapterError
+from app.adapters.setup import AdapterSetup
 from app.settings import AdapterSettings, LMSettings, SettingsError
-from app.telemetry.metrics import Metrics
 from tests.adapters.conformance.harness import HARNESSES
 from tests.adapters.programs import a_program
 from tests.support.adapters import ScriptedAdapter
@@ -50,9 +50,8 @@ def build(
 ) -> AdapterRegistry:
     """Build a registry out of settings as they stand in the file."""
     settings = {name: AdapterSettings(**of) for name, of in (adapters or {}).items()}
-    return AdapterRegistry.from_settings(
-        settings, lms or {}, {"KEY": "secret"}, ManualClock(), Metrics()
-    )
+    shared = AdapterSetup("", lms=lms or {}, environment={"KEY": "secret"}, clock=ManualClock())
+    return AdapterRegistry.from_settings(settings, shared)
 
 
 def install(folder: Path, name: str, *entries: str) -> None:

@@ -11,7 +11,7 @@ from dspy import lm15  # type: ignore[import-untyped]
 from app.adapters.dspy.endpoints import Endpoint
 from app.adapters.dspy.engine import BlockingFace, ChatCompletionsEngine
 from app.adapters.dspy.servers import ModelServers
-from tests.adapters.dspy_adapters import KEY, a_request
+from tests.adapters.dspy_adapters import KEY, a_request, unheard
 from tests.support import model_server
 from tests.support.clock import ManualClock
 from tests.support.model_server import Answer, ModelServer
@@ -187,7 +187,7 @@ async def test_cannot_reach_a_closed_port(servers: ModelServers) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         base_url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
-        engine = ChatCompletionsEngine(Endpoint(base_url, "small"), servers, ManualClock())
+        engine = ChatCompletionsEngine(Endpoint(base_url, "small"), servers, ManualClock(), unheard)
         assert type(await error_of(engine)) is lm15.TransportError
 
 
@@ -202,7 +202,7 @@ async def test_waits_for_a_connection_for_a_while_only(servers: ModelServers) ->
             one.settimeout(0)
             one.connect_ex(address)
         endpoint = Endpoint(f"http://127.0.0.1:{address[1]}/v1", "small")
-        engine = ChatCompletionsEngine(endpoint, servers, ManualClock())
+        engine = ChatCompletionsEngine(endpoint, servers, ManualClock(), unheard)
         assert type(await error_of(engine)) is lm15.TransportError
         for one in waiting:
             one.close()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.adapters.dspy.endpoints import OPENAI, Endpoint
 from app.adapters.dspy.engine import ChatCompletionsEngine
 from app.adapters.dspy.servers import ModelServers
-from tests.adapters.dspy_adapters import KEY, a_request
+from tests.adapters.dspy_adapters import KEY, a_request, unheard
 from tests.support.clock import ManualClock
 from tests.support.model_server import ModelServer
 
@@ -28,7 +28,9 @@ async def test_sends_the_key_and_nothing_else_of_itself(
 
 async def test_sends_no_key_where_there_is_none(server: ModelServer, servers: ModelServers) -> None:
     """A server without keys is asked without one."""
-    engine = ChatCompletionsEngine(Endpoint(server.base_url, "small"), servers, ManualClock())
+    engine = ChatCompletionsEngine(
+        Endpoint(server.base_url, "small"), servers, ManualClock(), unheard
+    )
     await engine.complete(a_request())
     assert "Authorization" not in server.completions[0].headers
 
@@ -115,6 +117,6 @@ async def test_does_as_dspys_own_engine(
 
 async def test_limits_tokens_in_openais_own_words(servers: ModelServers) -> None:
     """OpenAI itself is given the member that it wants now."""
-    engine = ChatCompletionsEngine(Endpoint(OPENAI, "gpt"), servers, ManualClock())
+    engine = ChatCompletionsEngine(Endpoint(OPENAI, "gpt"), servers, ManualClock(), unheard)
     body = engine._wire.build_request(a_request(max_tokens=7), stream=False).body
     assert json.loads(body)["max_completion_tokens"] == 7

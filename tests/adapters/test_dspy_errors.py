@@ -12,6 +12,7 @@ from app.adapters.dspy.errors import MEANINGS, adapter_error
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.usage import Usage
 from tests.adapters.programs import a_call
+from tests.support.clock import ManualClock
 
 CLASSES = {
     name: kind
@@ -24,7 +25,7 @@ ADVICE = "No such model sk-1.\n\n  To fix:\n    - Pass the key explicitly (api_k
 
 def translated(error: Exception) -> AdapterError:
     """Translate an error of a call that was asked once and said something."""
-    log = CallLog(a_call())
+    log = CallLog(a_call(), ManualClock())
     log.asked()
     log.answered(["I would rather not."])
     return adapter_error(error, log, ["sk-1"])

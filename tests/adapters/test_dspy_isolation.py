@@ -21,16 +21,15 @@ def watch(event, arguments):
 sys.addaudithook(watch)
 
 from app.adapters.registry import AdapterRegistry
-from app.policies.clock import SystemClock
+from app.adapters.setup import AdapterSetup
 from app.settings import LMSettings
-from app.telemetry.metrics import Metrics
 from tests.adapters.programs import a_call, a_program
 from tests.support.model_server import ModelServer
 
 async def main():
     async with ModelServer() as server:
         lms = {"main": LMSettings(model="openai/small", api_base=server.base_url)}
-        registry = AdapterRegistry.from_settings({}, lms, {}, SystemClock(), Metrics())
+        registry = AdapterRegistry.from_settings({}, AdapterSetup("", lms=lms, environment={}))
         early = "dspy" in sys.modules
         adapter = registry.get("dspy")
         for module in ("predict", "chain_of_thought"):

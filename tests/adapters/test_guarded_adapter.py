@@ -15,6 +15,8 @@ from app.adapters.guarded import AdapterStatus, GuardedAdapter
 from app.policies.breaker import Breaker, BreakerState
 from app.policies.clock import SystemClock
 from app.policies.deadline import Deadline
+from app.policies.limiter import Limiter
+from app.policies.limits import Limits
 from tests.adapters.programs import a_call
 from tests.support.adapters import Outcome, ScriptedAdapter, answer
 from tests.support.clock import ManualClock
@@ -34,7 +36,7 @@ def _guarded(
 ) -> tuple[GuardedAdapter, ScriptedAdapter]:
     clock = clock or ManualClock()
     inner = ScriptedAdapter(*outcomes)
-    return GuardedAdapter(inner, Breaker(clock, most, 10.0), clock), inner
+    return GuardedAdapter(inner, Breaker(clock, most, 10.0), clock=clock), inner
 
 
 async def _failure(adapter: GuardedAdapter, call: ProgramCall | None = None) -> AdapterError:
@@ -122,7 +124,7 @@ async def test_a_call_without_an_answer_in_its_time_is_a_failure(
 async def test_a_timer_of_the_event_loop_counts_as_the_deadline() -> None:
     """Timers of loops are early by some milliseconds."""
     clock = SystemClock()
-    adapter = GuardedAdapter(ScriptedAdapter(_for_ever), Breaker(clock, 1), clock)
+    adapter = GuardedAdapter(ScriptedAdapter(_for_ever), Breaker(clock, 1), clock=clock)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await adapter.execute_program(a_call(timeout_s=0.01))
@@ -156,6 +158,55 @@ async def test_a_timeout_shorter_than_usual_is_the_callers() -> None:
     await adapter.execute_program(a_call())
     assert (await _failure(adapter)).type is ErrorType.TIMEOUT
     assert adapter.breaker.state is BreakerState.CLOSED
+
+
+async def test_a_limit_of_our_own_is_no_failure_of_the_back_end() -> None:
+    """Neither one of the adapter's LMs, nor its own."""
+    failure = AdapterError(ErrorType.OVERLOADED, "no room", context={"limit": "max_concurrency"})
+    adapter, _ = _guarded(failure)
+    assert await _failure(adapter) is failure
+    assert adapter.breaker.failures == 0
+
+
+async def test_so_many_calls_at_once() -> None:
+    """One more waits for its turn, and is `overloaded` where that does not come in time."""
+    clock = ManualClock()
+    inner = ScriptedAdapter(_for_ever, answer(answer="b"))
+    limiter = Limiter(clock, Limits(max_concurrency=1, max_wait_s=0.01))
+    adapter = GuardedAdapter(inner, Breaker(clock, 1), limiter, clock)
+    first = asyncio.create_task(adapter.execute_program(a_call()))
+    await wait_until(lambda: adapter.in_flight == 1)
+    refusal = await _failure(adapter)
+    assert (refusal.type, refusal.retry_after) == ("overloaded", None)
+    assert refusal.context == {"limit": "max_concurrency"}
+    assert (adapter.breaker.failures, adapter.in_flight, len(inner.calls)) == (0, 1, 1)
+    first.cancel()
+    await asyncio.wait({first})
+    assert (await adapter.execute_program(a_call())).outputs == {"answer": "b"}
+
+
+async def test_the_time_in_line_is_not_the_back_ends() -> None:
+    """What a call waited before the back-end was asked is neither usual nor held against it."""
+    clock = ManualClock()
+
+    async def in_two_seconds(call: ProgramCall) -> ProgramResult:
+        clock.advance(8)
+        call.told.waited_s += 6
+        return answer(answer="a")
+
+    async def late(call: ProgramCall) -> ProgramResult:
+        clock.advance(9)
+        call.told.waited_s += waited.pop()
+        raise AdapterError(ErrorType.TIMEOUT, "late")
+
+    waited = [7.0, 7.5]
+    adapter, _ = _guarded(in_two_seconds, late, late, clock=clock, most=5)
+    await adapter.execute_program(a_call())
+    failures = []
+    for _ in range(2):
+        await _failure(adapter)
+        failures.append(adapter.breaker.failures)
+    assert failures == [0, 1]
 
 
 async def test_the_health_check_passes_an_open_breaker() -> None:

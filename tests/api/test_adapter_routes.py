@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.main import create_app
-from app.runtime import Runtime
+from app.runtime import Runtime, open_runtime
 from app.settings import AdapterSettings, LMSettings, Settings
 from tests.support.factories import post_execution, post_program
 from tests.support.wait import wait_until_so
@@ -27,7 +27,7 @@ REQUIRED = [
 ]
 CLOSED = {"state": "closed", "failures": 0, "opens": 0, "retry_at": None}
 FAILING = {"error": {"type": "backend_error"}}
-FRAIL = {"kind": "mock", "breaker": {"failures": 2, "open_ms": 60_000}}
+FRAIL = {"kind": "mock", "max_concurrency": 3, "breaker": {"failures": 2, "open_ms": 60_000}}
 
 
 @pytest.fixture
@@ -74,6 +74,8 @@ async def test_lists_the_adapters_of_the_settings(client: httpx.AsyncClient) -> 
     assert dspy["capabilities"] == [*REQUIRED, "convert_signature", "module_shape", "warm_up"]
     assert [item["breaker"] for item in items] == [CLOSED] * 5
     assert [item["in_flight"] for item in items] == [0] * 5
+    assert frail["limits"] == {"max_concurrency": 3, "max_wait_ms": 10_000}
+    assert dspy["limits"] == {"max_concurrency": None, "max_wait_ms": 10_000}
     assert safe["members"] == ["frail", "mock"]
     assert "members" not in frail
     assert (await client.get("/v1/adapters/frail")).json() == frail
@@ -187,10 +189,34 @@ async def test_calls_in_flight_are_counted(client: httpx.AsyncClient) -> None:
     await wait_until_so(lambda: is_shown(0))
 
 
+async def test_a_second_process_takes_its_part(
+    client: httpx.AsyncClient, settings: Settings
+) -> None:
+    """From its start on it asks no more than half; the limits themselves stay what they are."""
+    async with open_runtime(settings) as second:
+        app = create_app(settings, second)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://dspatch") as other:
+            (lm,) = (await other.get("/v1/lms")).json()["items"]
+    assert (lm["limits"]["max_concurrency"], lm["part"]["max_concurrency"]) == (64, 32)
+    (first,) = (await client.get("/v1/lms")).json()["items"]
+    assert first["part"]["max_concurrency"] in {32, 64}  # whether it has counted since
+
+
 async def test_lists_the_language_models(client: httpx.AsyncClient) -> None:
     """Names, models and limits; nothing that only the operator may know."""
     answer = await client.get("/v1/lms")
-    limits = {"max_concurrency": 64, "timeout_ms": 600_000}
-    assert answer.json() == {"items": [{"name": "main", "model": "openai/small", "limits": limits}]}
+    limits = {
+        "max_concurrency": 64,
+        "requests_per_minute": None,
+        "tokens_per_minute": None,
+        "interactive_share": 0.2,
+        "max_wait_ms": 10_000,
+        "timeout_ms": 600_000,
+    }
+    part = {"max_concurrency": 64, "requests_per_minute": None, "tokens_per_minute": None}
+    assert answer.json() == {
+        "items": [{"name": "main", "model": "openai/small", "limits": limits, "part": part}]
+    }
     assert "127.0.0.1" not in answer.text
     assert "sk-secret" not in answer.text

@@ -15,6 +15,7 @@ from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.guarded import GuardedAdapter
 from app.adapters.usage import Usage
 from app.policies.clock import Clock
+from app.policies.limiter import Priority
 from app.stores.batch_lanes import Item
 from app.telemetry import current_execution_id
 
@@ -47,7 +48,9 @@ class ItemWork:
             return ending_row(item, Ending.failed(error))
         trace: list[Any] | None = [] if self.keeps_traces else None
         program, options = self.runnable.for_adapter(), self.options
-        call = ProgramCall(program, item.inputs, options.config, trace=trace)
+        call = ProgramCall(
+            program, item.inputs, options.config, trace=trace, priority=Priority.BATCH
+        )
         surroundings = Surroundings(self.adapter, self.clock, self.random)
         attempts = Attempts(call, self.runnable.compiled, options, surroundings)
         began = self.clock.monotonic()

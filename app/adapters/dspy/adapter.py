@@ -14,6 +14,7 @@ from app.adapters.base import AdapterHealth, Program, ProgramCall, ProgramResult
 from app.adapters.dspy.endpoints import Endpoint, ServedLM, read_lms
 from app.adapters.dspy.loading import import_programs
 from app.adapters.dspy.servers import AnswerTooLargeError, ModelServers
+from app.adapters.dspy.surroundings import Surroundings
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.prepared import PreparingAdapter
 from app.adapters.setup import AdapterSetup, read_options
@@ -48,6 +49,7 @@ class DspyAdapter(PreparingAdapter["PreparedProgram"]):
         super().__init__(setup.name)
         read_options(setup, DspyOptions)
         self._lms = read_lms(setup.lms, setup.environment)
+        self._limiters = setup.lm_limiters
         self._clock = setup.clock
         self._metrics = setup.metrics
         self._servers = ModelServers()
@@ -108,7 +110,8 @@ class DspyAdapter(PreparingAdapter["PreparedProgram"]):
         except Exception as error:
             message = f"DSPy could not be imported ({type(error).__name__})"
             raise AdapterError(ErrorType.UNEXPECTED, message) from error
-        return programs(self._lms, self._servers, self._clock, self._metrics)
+        around = Surroundings(self._servers, self._limiters, self._clock, self._metrics)
+        return programs(self._lms, around)
 
     async def _dspy_fault(self) -> str | None:
         try:

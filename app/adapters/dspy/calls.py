@@ -10,6 +10,7 @@ from app.adapters.base import ProgramCall
 from app.adapters.json_values import as_text
 from app.adapters.usage import Usage
 from app.policies.clock import Clock
+from app.policies.deadline import Deadline
 
 
 @dataclass
@@ -31,8 +32,10 @@ class CallLog:
     after the model answered.
     """
 
-    def __init__(self, call: ProgramCall) -> None:
+    def __init__(self, call: ProgramCall, clock: Clock) -> None:
         self._told = call.told
+        self.priority = call.priority
+        self.time = Deadline(clock, call.seconds - call.told.waited_s)
         self.completion: str | None = None
         self.repair = call.repair
         self.outputs = frozenset(field.name for field in call.program.signature.outputs)
@@ -42,6 +45,10 @@ class CallLog:
     def usage(self) -> Usage:
         """What the call has cost so far."""
         return self._told.usage
+
+    def waited(self, seconds: float) -> None:
+        """Count what the call has waited for its turn at an LM."""
+        self._told.waited_s += seconds
 
     def asked(self) -> None:
         """Count a call that begins."""
@@ -72,9 +79,9 @@ _asking: ContextVar[LMCall | None] = ContextVar("dspatch_lm_call", default=None)
 
 
 @contextmanager
-def collecting(call: ProgramCall) -> Iterator[CallLog]:
+def collecting(call: ProgramCall, clock: Clock) -> Iterator[CallLog]:
     """Collect the LM calls that are made inside, in this task and those it starts."""
-    log = CallLog(call)
+    log = CallLog(call, clock)
     token = _current.set(log)
     try:
         yield log

@@ -46,7 +46,6 @@ class ServedLM:
     model: str
     parameters: Mapping[str, Any]
     timeout_s: float
-    max_concurrency: int
     key: str | None = field(repr=False)
     endpoint: Endpoint | None
 
@@ -80,7 +79,6 @@ def _read(name: str, settings: LMSettings, environment: Mapping[str, str]) -> Se
         model=settings.model,
         parameters=parameters,
         timeout_s=settings.timeout_ms / 1_000,
-        max_concurrency=settings.max_concurrency,
         key=key,
         endpoint=_endpoint(settings, key),
     )

@@ -1,6 +1,6 @@
 """The engine for OpenAI-compatible servers: DSPy's contract for models, spoken over aiohttp."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, ClassVar, NoReturn
@@ -12,9 +12,11 @@ from dspy import lm15  # type: ignore[import-untyped]
 
 from app.adapters.dspy.endpoints import OPENAI, Endpoint
 from app.adapters.dspy.servers import Answer, AnswerTooLargeError, ModelServers
+from app.adapters.rate_limit_headers import read_word
 from app.adapters.redaction import quote
 from app.adapters.retry_after import retry_after_s
 from app.policies.clock import Clock
+from app.policies.rate import Word
 
 CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 """How OpenAI and llama.cpp name a prompt that is too long."""
@@ -64,12 +66,22 @@ class BlockingFace:
 
 
 class ChatCompletionsEngine:
-    """Asks one model; its errors are those of `dspy.lm15`, with what the server says of waiting."""
+    """Asks one model; its errors are those of `dspy.lm15`, with what the server says of waiting.
 
-    def __init__(self, endpoint: Endpoint, servers: ModelServers, clock: Clock) -> None:
+    `hear` is told what the server says of how many requests and tokens it still takes.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        servers: ModelServers,
+        clock: Clock,
+        hear: Callable[[Word | None, Word | None], None],
+    ) -> None:
         self._endpoint = endpoint
         self._servers = servers
         self._clock = clock
+        self._hear = hear
         self._url = endpoint.url("chat/completions")
         self._wire = lm15.OpenAIChatLM(
             api_key="unused",
@@ -85,6 +97,8 @@ class ChatCompletionsEngine:
             answer = await self._servers.post(self._url, body, self._endpoint.headers)
         except (aiohttp.ClientError, OSError, AnswerTooLargeError) as error:
             raise _failure(error) from error
+        now = self._clock.now()
+        self._hear(*(read_word(kind, answer.headers, now) for kind in ("requests", "tokens")))
         if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
             return _response(answer, request.model)
         raise self._refusal(answer)

@@ -16,15 +16,13 @@ from app.adapters.dspy.errors import adapter_error
 from app.adapters.dspy.lms import BoundLM, LanguageModel, LanguageModels
 from app.adapters.dspy.read_signatures import read_signature
 from app.adapters.dspy.repairs import ChatFormat, JSONFormat, XMLFormat
-from app.adapters.dspy.servers import ModelServers
 from app.adapters.dspy.signatures import build_signature
 from app.adapters.dspy.states import apply_state, module_shape
+from app.adapters.dspy.surroundings import Surroundings
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.json_values import as_json
-from app.policies.clock import Clock
 from app.signatures.definition import SignatureDefinition
 from app.signatures.states import ModuleShape
-from app.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -83,10 +81,9 @@ class PreparedProgram:
 class DspyPrograms:
     """Prepares programs and runs them on the LMs of the settings."""
 
-    def __init__(
-        self, lms: Sequence[ServedLM], servers: ModelServers, clock: Clock, metrics: Metrics
-    ) -> None:
-        self._lms = LanguageModels(lms, servers, clock, metrics)
+    def __init__(self, lms: Sequence[ServedLM], around: Surroundings) -> None:
+        self._lms = LanguageModels(lms, around)
+        self._clock = around.clock
 
     def check_signature(self, signature: SignatureDefinition) -> None:
         """Raise `unsupported` where DSPy cannot hold the signature."""
@@ -118,9 +115,12 @@ class DspyPrograms:
     ) -> ProgramResult:
         """Run a program; every failure of DSPy climbs as an AdapterError."""
         bound = prepared.with_parameters(call.config)
-        with collecting(call) as log:
+        with collecting(call, self._clock) as log:
             try:
                 prediction = await _predict(bound, call.inputs, log)
+            except AdapterError as refusal:
+                refusal.usage = log.usage
+                raise
             except Exception as error:
                 failure = adapter_error(error, log, bound.language_model.served.secrets)
                 if failure.type is ErrorType.UNEXPECTED:
