@@ -8,8 +8,9 @@ from app.commands.demo import demo
 from app.commands.keys import keys
 from app.commands.migrate import migrate
 from app.commands.serve import serve
+from app.commands.worker import worker
 
-COMMANDS = (serve, migrate, demo)
+COMMANDS = (serve, worker, migrate, demo)
 GROUPS = (keys,)
 
 cli = typer.Typer(

@@ -43,14 +43,12 @@ from app.adapters.signature_modules import SignatureModules
 from app.background import Background, Work, repeatedly
 from app.checkpoints import Reached, crash_at
 from app.database import Database
-from app.jobs.dispatcher import Dispatcher
-from app.jobs.engine import Engine, Queue
 from app.jobs.sweep import JobSweep
-from app.jobs.worker import Worker
+from app.jobs.waiting import Waiting
+from app.jobs.worker import Worker, new_worker
 from app.models.ids import Ids
-from app.models.pending_executions import QUEUE, TASK
 from app.policies.clock import Clock, SystemClock
-from app.policies.drain import Drain, Stage
+from app.policies.drain import Drain
 from app.policies.loop_lag import LoopLag
 from app.policies.shield import Shield
 from app.processes.channel import ControlChannel, Kind
@@ -66,6 +64,7 @@ VERSION = "0.1.0"
 WEEKS_AHEAD = 4
 PARTITIONS_EVERY_S = 3_600.0
 FOLD_COUNTS_EVERY_S = 5.0
+COUNT_WAITING_EVERY_S = 5.0
 DROP_KEYS_EVERY_S = 900.0
 USES_EVERY_S = 30.0
 RUNS_GRACE_S = 2.0
@@ -122,13 +121,15 @@ class Runtime:
 async def open_runtime(
     settings: Settings,
     *,
+    kind: str = "serve",
     clock: Clock | None = None,
     random: Random | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> AsyncIterator[Runtime]:
     """Build the graph on a database whose schema is at head, and close it again.
 
-    Raises SettingsError, SchemaError and DatabaseUnavailableError.
+    `kind` is what the other processes are told of this one. Raises SettingsError, SchemaError and
+    DatabaseUnavailableError.
     """
     clock, random = clock or SystemClock(), random or Random()  # noqa: S311 - jitter, not secrets
     metrics = Metrics()
@@ -137,13 +138,15 @@ async def open_runtime(
         database, adapters, ids = base.database, base.adapters, base.ids
         catalogue, ends = ProgramCatalogue(database, clock), ExecutionEnds(clock)
         shield = Shield()
-        runs = await _enter(stack, base, settings)
+        runs = await _enter(stack, base, settings, kind)
         records = await _open_records(stack, base, settings, shield)
         stack.push_async_callback(runs.close, RUNS_GRACE_S)
         _subscribe(base.channel, catalogue, ends, runs)
         run = BackgroundExecution(catalogue, adapters, records, runs, clock, random)
-        worker, drain = _open_worker(stack, base, settings, runs, run), Drain()
-        base.background.start("take no more jobs", partial(_stop, worker, drain))
+        drain, worker = Drain(), new_worker(base.reserved, settings, runs, run, clock, random)
+        stack.push_async_callback(worker.close)
+        worker.start()
+        base.background.start("take no more jobs", partial(worker.stop_with, drain))
         modules = SignatureModules(settings.imports.packages, environment)
         preparation, states = ProgramPreparation(adapters), ProgramStates(adapters)
         initialize_program = ProgramInitialization(database, catalogue, preparation, shield)
@@ -249,10 +252,10 @@ async def _open_base(
     )
 
 
-async def _enter(stack: AsyncExitStack, base: _Base, settings: Settings) -> Runs:
+async def _enter(stack: AsyncExitStack, base: _Base, settings: Settings, kind: str) -> Runs:
     """Enter this process among the others, and do its part for them."""
     own_connection = partial(Database.connect, _narrowed(settings.database, 1))
-    about = {"kind": "serve", "host": socket.gethostname(), "pid": os.getpid(), "version": VERSION}
+    about = {"kind": kind, "host": socket.gethostname(), "pid": os.getpid(), "version": VERSION}
     heartbeat = Heartbeat(own_connection, about, base.ids, settings.processes, base.clock)
     runs = Runs(heartbeat.owner_id, base.reached)
     await heartbeat.open(base.reserved, runs.give_up)
@@ -267,6 +270,9 @@ async def _enter(stack: AsyncExitStack, base: _Base, settings: Settings) -> Runs
         await sweep_jobs()
 
     _repeat(base, "sweep", settings.processes.sweep_ms / 1_000, sweep_all)
+    waiting = Waiting(base.reserved)
+    base.metrics.watch_pending(waiting.counts)
+    _repeat(base, "count what waits", COUNT_WAITING_EVERY_S, waiting)
     _repeat(base, "look for ended executions", ENDED_ELSEWHERE_EVERY_S, look)
     divide_limits = LimitDivision(base.reserved, base.limiters, settings.processes)
     await divide_limits()
@@ -290,27 +296,6 @@ async def _open_records(
         keeps_traces=settings.telemetry.content,
     )
     return ExecutionRecords(base.database, recorder, base.ids, shield, base.metrics, rules)
-
-
-def _open_worker(
-    stack: AsyncExitStack, base: _Base, settings: Settings, runs: Runs, run: BackgroundExecution
-) -> Worker:
-    most = settings.worker.concurrency
-    dispatcher = Dispatcher(base.reserved, runs, run, base.clock, most)
-    queues = [Queue(QUEUE, TASK, dispatcher, concurrency=1)] if settings.worker.embedded else []
-    engines = [
-        Engine(queue, settings.database, base.reserved, runs.owner_id, base.clock, base.random)
-        for queue in queues
-    ]
-    worker = Worker(engines, dispatcher)
-    stack.push_async_callback(worker.close)
-    worker.start()
-    return worker
-
-
-async def _stop(worker: Worker, drain: Drain) -> None:
-    await drain.until(Stage.DRAINING)
-    worker.stop()
 
 
 def _open_keyring(stack: AsyncExitStack, base: _Base) -> Keyring:

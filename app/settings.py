@@ -96,11 +96,11 @@ class ProcessesSettings(Group):
         default=15_000,
         ge=30,
         le=86_400_000,
-        description="After this silence a process is given up, and what it ran ends as failed; "
-        "at least three heartbeats.",
+        description="After this silence a process is given up, and what it ran ends as failed, or "
+        "runs again if it runs in the background; at least three heartbeats.",
     )
     sweep_ms: int = Field(
-        default=5_000, ge=10, le=3_600_000, description="How often silent processes are looked for."
+        default=4_000, ge=10, le=3_600_000, description="How often silent processes are looked for."
     )
 
     @model_validator(mode="after")

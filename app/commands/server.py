@@ -4,7 +4,6 @@ import asyncio
 import ipaddress
 import logging
 import os
-import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -15,6 +14,7 @@ from fastapi import FastAPI
 from typing_extensions import override
 
 from app.commands.console import RefusedError
+from app.commands.signals import hear_signals
 from app.main import create_app
 from app.policies.drain import Drain, Stage
 from app.runtime import Runtime, open_runtime
@@ -27,8 +27,6 @@ LAST_WORD_S = 5.0
 
 _TICK_S = 0.05
 _BACKLOG = 2_048
-_FIRST_STAGES = {signal.SIGTERM: Stage.DRAINING, signal.SIGINT: Stage.CLOSING}
-"""What the first signal asks for; Ctrl-C comes from a person, whom no proxy has to hear of."""
 
 logger = logging.getLogger(__name__)
 
@@ -120,23 +118,13 @@ class Serving:
     drain_delay_s: float
 
     async def until_signal(self) -> None:
-        """Serve until SIGTERM, then drain; SIGINT skips the delay, a second signal the grace.
-
-        Further signals are heard until the event loop is closed: none cuts the last records off.
-        """
-        loop = asyncio.get_running_loop()
-        for number, stage in _FIRST_STAGES.items():
-            loop.add_signal_handler(number, self._on_signal, stage)
+        """Serve until SIGTERM, then drain; SIGINT skips the delay, a second signal the grace."""
+        hear_signals(self.drain)
         draining = asyncio.create_task(self._close_in_time(), name="drain")
         try:
             await self.ended
         finally:
             draining.cancel()
-
-    def _on_signal(self, stage: Stage) -> None:
-        stage = Stage.HURRYING if self.drain.has_begun else stage
-        logger.info("told to stop: %s", stage.name.lower())
-        self.drain.go_to(stage)
 
     async def _close_in_time(self) -> None:
         """Once draining has begun, let requests come for the delay, then close the socket."""

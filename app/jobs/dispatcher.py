@@ -61,6 +61,11 @@ class Dispatcher:
         """Whether nothing runs."""
         return not self._tasks
 
+    async def until_idle(self) -> None:
+        """Return when nothing runs."""
+        while self._tasks:
+            await asyncio.wait(self._tasks.values())
+
     async def __call__(self) -> None:
         """Claim until nothing is pending, waiting for free places however long it takes.
 

@@ -89,6 +89,12 @@ class Metrics:
             levels,
         )
 
+    def watch_pending(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Read how much waits whenever somebody scrapes."""
+        self._read_at_scrape(
+            "dspatch_pending", "What waits to be claimed, by queue.", "queue", counts
+        )
+
     def execution_ended(
         self,
         program: str,

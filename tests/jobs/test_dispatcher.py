@@ -17,10 +17,10 @@ from app.jobs.dispatcher import Dispatcher
 from app.jobs.retry import GivenBackError
 from app.models import Execution
 from app.models.pending_executions import QUEUE
-from app.policies.clock import SystemClock
 from app.settings import Settings
 from tests.stores.test_pending_executions import a_pending, read
-from tests.support.factories import a_narrow_database
+from tests.support.clock import RestlessClock
+from tests.support.outage import a_leaving_database
 from tests.support.wait import wait_until
 
 
@@ -60,7 +60,8 @@ class House:
         self.reached: list[Checkpoint] = []
         self.runs = Runs(lambda: owner_id, self.reached.append)
         self.model = Model(self.runs)
-        self.dispatcher = Dispatcher(database, self.runs, self.model, SystemClock(), most)
+        self.clock = RestlessClock()
+        self.dispatcher = Dispatcher(database, self.runs, self.model, self.clock, most)
 
 
 @pytest.fixture
@@ -227,12 +228,11 @@ async def test_an_outage_at_the_end_is_not_waited_for(
     """The others find out by the silence of this process."""
     caplog.set_level(logging.WARNING)
     (one,) = await pending(database, 1)
-    async with a_narrow_database(settings) as narrow:
-        house = House(narrow, owner_id, 2)
+    async with a_leaving_database(settings) as leaving:
+        house = House(leaving, owner_id, 2)
         await house.dispatcher()
-        async with narrow.transaction() as tx:
-            await tx.jobs.count_waiting()
-            await house.dispatcher.close()
+        leaving.is_away = True
+        await house.dispatcher.close()
     assert "executions are not given back" in caplog.text
     assert (await read(database, one)).status == "running"
 
@@ -283,14 +283,15 @@ async def test_a_lost_answer_is_looked_after_once_the_database_is_back(
 ) -> None:
     """While it is away there is nothing to see."""
     (lost,) = await pending(database, 1)
-    async with a_narrow_database(settings) as narrow, a_house(narrow, owner_id) as house:
+    async with a_leaving_database(settings) as leaving, a_house(leaving, owner_id) as house:
         async with database.transaction() as tx:
             await tx.pending_executions.claim(owner_id, 1)
-        async with narrow.transaction() as tx:
-            await tx.jobs.count_waiting()
-            with pytest.raises(DatabaseUnavailableError):
-                await house.dispatcher()
-            assert (await read(database, lost)).status == "running"
+        leaving.is_away = True
+        with pytest.raises(DatabaseUnavailableError):
+            await house.dispatcher()
+        await wait_until(lambda: bool(house.clock.slept))
+        assert (await read(database, lost)).status == "running"
+        leaving.is_away = False
         await wait_until(lambda: not house.dispatcher._mending)
         assert (await read(database, lost)).status == "pending"
 
@@ -300,11 +301,10 @@ async def test_the_end_does_not_wait_for_what_is_looked_after(
     settings: Settings, owner_id: UUID
 ) -> None:
     """A database that is away holds no process."""
-    async with a_narrow_database(settings) as narrow:
-        house = House(narrow, owner_id, 2)
-        async with narrow.transaction() as tx:
-            await tx.jobs.count_waiting()
-            with pytest.raises(DatabaseUnavailableError):
-                await house.dispatcher()
-            await house.dispatcher.close()
+    async with a_leaving_database(settings) as leaving:
+        house = House(leaving, owner_id, 2)
+        leaving.is_away = True
+        with pytest.raises(DatabaseUnavailableError):
+            await house.dispatcher()
+        await house.dispatcher.close()
         await wait_until(lambda: not house.dispatcher._mending)

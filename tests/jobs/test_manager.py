@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from uuid import UUID
 
 import pytest
@@ -13,15 +11,18 @@ from procrastinate.testing import InMemoryConnector
 from app.database import Database
 from app.errors import DatabaseUnavailableError
 from app.jobs.manager import FencedJobs, WorkerDeadError
-from app.policies.clock import SystemClock
+from app.policies.clock import Clock, SystemClock
 from app.settings import Settings
 from tests.jobs.conftest import QUEUE, wake_up
-from tests.support.factories import a_narrow_database
+from tests.support.clock import RestlessClock
+from tests.support.outage import a_leaving_database
+from tests.support.wait import wait_until
 
 
-def manager(database: Database, process_id: UUID) -> FencedJobs:
+def manager(database: Database, process_id: UUID, clock: Clock | None = None) -> FencedJobs:
     """Make the manager of a worker of a process."""
-    return FencedJobs(InMemoryConnector(), database, QUEUE, lambda: process_id, SystemClock())
+    clock = clock or SystemClock()
+    return FencedJobs(InMemoryConnector(), database, QUEUE, lambda: process_id, clock)
 
 
 async def taken(jobs: FencedJobs, database: Database) -> Job:
@@ -83,25 +84,18 @@ async def test_nobody_is_pruned_by_a_worker_that_starts(
     assert await jobs.fetch_job([QUEUE], job.worker_id) is None
 
 
-@asynccontextmanager
-async def _without_connection(database: Database) -> AsyncIterator[None]:
-    """Let nobody have the one connection that there is."""
-    async with database.transaction() as tx:
-        await tx.jobs.count_waiting()
-        yield
-
-
 async def test_an_outage_is_waited_for(
     database: Database, settings: Settings, process_id: UUID
 ) -> None:
     """A job that has ended is said to have ended, however long that takes."""
-    async with a_narrow_database(settings) as narrow:
-        jobs = manager(narrow, process_id)
+    async with a_leaving_database(settings) as leaving:
+        clock = RestlessClock()
+        jobs = manager(leaving, process_id, clock)
         job = await taken(jobs, database)
-        async with _without_connection(narrow):
-            finishing = asyncio.create_task(jobs.finish_job(job, Status.SUCCEEDED, delete_job=True))
-            done, _ = await asyncio.wait({finishing}, timeout=0.3)
-            assert not done
+        leaving.is_away = True
+        finishing = asyncio.create_task(jobs.finish_job(job, Status.SUCCEEDED, delete_job=True))
+        await wait_until(lambda: len(clock.slept) > 3)
+        leaving.is_away = False
         await finishing
     async with database.transaction() as tx:
         assert await tx.jobs.count_waiting() == {}
@@ -111,10 +105,10 @@ async def test_who_is_in_a_hurry_does_not_wait(
     database: Database, settings: Settings, process_id: UUID
 ) -> None:
     """The process ends, and the others find out."""
-    async with a_narrow_database(settings) as narrow:
-        jobs = manager(narrow, process_id)
+    async with a_leaving_database(settings) as leaving:
+        jobs = manager(leaving, process_id)
         job = await taken(jobs, database)
         jobs.hurry()
-        async with _without_connection(narrow):
-            with pytest.raises(DatabaseUnavailableError):
-                await jobs.finish_job(job, Status.SUCCEEDED, delete_job=True)
+        leaving.is_away = True
+        with pytest.raises(DatabaseUnavailableError):
+            await jobs.finish_job(job, Status.SUCCEEDED, delete_job=True)

@@ -13,7 +13,7 @@ def environment(database_url: str, database: Database) -> dict[str, str]:  # noq
 
 @pytest.fixture
 def quick(environment: dict[str, str]) -> dict[str, str]:
-    """The same, with a lease of three seconds: what takes 25 s in production takes four."""
+    """The same, with a lease of three seconds: what takes 20 s in production takes four."""
     return environment | {
         "DSPATCH_PROCESSES__HEARTBEAT_MS": "500",
         "DSPATCH_PROCESSES__LEASE_MS": "3000",

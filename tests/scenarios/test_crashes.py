@@ -25,7 +25,7 @@ LONG = (pytest.mark.long, pytest.mark.timeout(180))
 DEFAULTS = {
     "DSPATCH_PROCESSES__HEARTBEAT_MS": "5000",
     "DSPATCH_PROCESSES__LEASE_MS": "15000",
-    "DSPATCH_PROCESSES__SWEEP_MS": "5000",
+    "DSPATCH_PROCESSES__SWEEP_MS": "4000",
 }
 
 

@@ -53,3 +53,13 @@ class SteppedClock(ManualClock):
         until = self.monotonic() + seconds
         while self.monotonic() < until:
             await self._passed.wait()
+
+
+class RestlessClock(ManualClock):
+    """Takes no time, but lets others have their turn."""
+
+    @override
+    async def sleep(self, seconds: float) -> None:
+        """Advance, and go on with the next turn of the event loop."""
+        await super().sleep(seconds)
+        await asyncio.sleep(0)

@@ -23,10 +23,24 @@ class Peer:
         self.server = server
         self.client = client
 
-    def execute(self, program_id: str) -> asyncio.Task[httpx.Response]:
+    def execute(self, program_id: str, **headers: str) -> asyncio.Task[httpx.Response]:
         """Ask for an execution."""
-        posted = self.client.post(f"/v1/programs/{program_id}/executions", json=INPUTS)
-        return asyncio.ensure_future(posted)
+        path = f"/v1/programs/{program_id}/executions"
+        return asyncio.ensure_future(self.client.post(path, json=INPUTS, headers=headers))
+
+    async def accept(self, program_id: str) -> str:
+        """Have an execution run in the background; give its id."""
+        answer = await self.execute(program_id, Prefer="respond-async")
+        assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+        return str(answer.json()["execution_id"])
+
+    async def ended(self, execution_id: str) -> dict[str, Any]:
+        """Wait until an execution has ended; give its record."""
+        path = f"/v1/executions/{execution_id}"
+        while True:
+            record = (await self.client.get(path, params={"wait_ms": 30_000})).json()
+            if record["finished_at"] is not None:
+                return dict(record)
 
     async def get(self, execution_id: str) -> dict[str, Any]:
         """Read a record."""

@@ -1,4 +1,4 @@
-"""A real `dspatch serve` process, and what it printed."""
+"""Real `dspatch serve` and `dspatch worker` processes, and what they printed."""
 
 import asyncio
 import json
@@ -15,11 +15,11 @@ import httpx
 WITH_KEYS = {"DSPATCH_AUTH__MODE": "keys"}
 """A local server asks for keys where it is told to."""
 
-_SERVING = re.compile(r"Dspatch serves on (http://\S+)")
+_SERVING = re.compile(r"Dspatch (?:serves on (http://\S+)|works)")
 
 
 class ServerProcess:
-    """A running server; `output` grows while it runs."""
+    """A running server or worker; `output` grows while it runs."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -34,12 +34,12 @@ class ServerProcess:
         return [line["exception"] for line in lines if "exception" in line]
 
     async def until_serving(self) -> None:
-        """Read until it says where it serves; RuntimeError with its output where it ends first."""
+        """Read until it says that it is there; RuntimeError with its output where it ends first."""
         assert self.process.stderr is not None
         async for line in self.process.stderr:
             self.output += line.decode()
             if found := _SERVING.search(self.output):
-                self.base_url = found[1]
+                self.base_url = found[1] or ""
                 self._reading = asyncio.create_task(self._read_on())
                 return
         raise RuntimeError(self.output)
@@ -115,6 +115,19 @@ async def serving(
         yield server
     finally:
         await server.stop()
+
+
+@asynccontextmanager
+async def working(
+    *arguments: str, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[ServerProcess]:
+    """Work in the background until the block ends."""
+    worker = ServerProcess(await start_dspatch("worker", *arguments, environment=environment))
+    try:
+        await worker.until_serving()
+        yield worker
+    finally:
+        await worker.stop()
 
 
 async def slow_program(client: httpx.AsyncClient, latency_ms: int) -> str:

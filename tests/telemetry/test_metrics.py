@@ -18,6 +18,7 @@ LABELS = {
     "dspatch_lm_tokens": {"lm", "direction"},
     "dspatch_pool_connections": {"state"},
     "dspatch_breaker_state": {"adapter"},
+    "dspatch_pending": {"queue"},
     "dspatch_event_loop_lag_seconds": set(),
     "dspatch_http_requests": {"route", "method", "status"},
     "dspatch_http_request_duration_seconds": {"route"},
@@ -40,6 +41,7 @@ def _all_at_work() -> Metrics:
     metrics = Metrics()
     metrics.watch(lambda: {"checked_out": 1, "idle": 2, "unopened": 7}, lambda: 0.25)
     metrics.watch_breakers(lambda: {"dspy": 2})
+    metrics.watch_pending(lambda: {"executions": 3})
     metrics.execution_ended("answerer", "dspy", "success", 2.0, [LATE, DONE])
     metrics.lm_called("main", "success", 11, 7)
     metrics.http_answered("/v1/programs", "GET", 200, 0.004)
@@ -80,13 +82,16 @@ def test_calls_of_language_models_are_counted_with_their_tokens() -> None:
 
 
 def test_what_is_watched_is_read_at_each_scrape() -> None:
-    """The pool, the event loop and the breakers, as they are then."""
-    pool, lag, breakers = {"checked_out": 0}, [0.1], {"dspy": 0}
+    """The pool, the event loop, the breakers and what waits, as they are then."""
+    pool, lag, breakers, pending = {"checked_out": 0}, [0.1], {"dspy": 0}, dict[str, int]()
     metrics = Metrics()
     metrics.watch(lambda: pool, lambda: lag[0])
     metrics.watch_breakers(lambda: breakers)
+    metrics.watch_pending(lambda: pending)
     pool["checked_out"], lag[0], breakers["dspy"] = 3, 0.5, 2
+    pending["executions"] = 7
     assert _value(metrics, "dspatch_breaker_state", adapter="dspy") == 2
+    assert _value(metrics, "dspatch_pending", queue="executions") == 7
     assert _value(metrics, "dspatch_pool_connections", state="checked_out") == 3
     assert _value(metrics, "dspatch_event_loop_lag_seconds") == 0.5
 
