@@ -15,7 +15,7 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 CLIENTS := .venv-clients
 INSTALLED_CLIENTS := $(CLIENTS)/.installed
 
-.PHONY: help install demo test scenarios check static coverage format bench-record bench-signatures bench-validation openapi settings types migration lock clients fuzz ci clean
+.PHONY: help install demo test scenarios check static coverage format bench-background bench-record bench-signatures bench-validation openapi settings types migration lock clients fuzz ci clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -77,6 +77,9 @@ format: $(INSTALLED_DEV) ## format the code and mend what ruff can mend
 
 bench-record: $(INSTALLED_DEV) ## what a durable record costs, against a bare route
 	@$(BIN)/python -m bench.record_path
+
+bench-background: $(INSTALLED_DEV) ## background executions per second, and how soon they are picked up
+	@$(BIN)/python -m bench.background
 
 openapi: $(INSTALLED_DEV) ## write docs/openapi.json anew
 	@$(BIN)/python -m scripts.openapi

@@ -132,9 +132,8 @@ async def open_runtime(
     DatabaseUnavailableError.
     """
     clock, random = clock or SystemClock(), random or Random()  # noqa: S311 - jitter, not secrets
-    metrics = Metrics()
     async with AsyncExitStack() as stack:
-        base = await _open_base(stack, settings, environment, clock, random, metrics)
+        base = await _open_base(stack, settings, environment, clock, random)
         database, adapters, ids = base.database, base.adapters, base.ids
         catalogue, ends = ProgramCatalogue(database, clock), ExecutionEnds(clock)
         shield = Shield()
@@ -143,10 +142,7 @@ async def open_runtime(
         stack.push_async_callback(runs.close, RUNS_GRACE_S)
         _subscribe(base.channel, catalogue, ends, runs)
         run = BackgroundExecution(catalogue, adapters, records, runs, clock, random)
-        drain, worker = Drain(), new_worker(base.reserved, settings, runs, run, clock, random)
-        stack.push_async_callback(worker.close)
-        worker.start()
-        base.background.start("take no more jobs", partial(worker.stop_with, drain))
+        worker = _open_worker(stack, base, settings, runs, run)
         modules = SignatureModules(settings.imports.packages, environment)
         preparation, states = ProgramPreparation(adapters), ProgramStates(adapters)
         initialize_program = ProgramInitialization(database, catalogue, preparation, shield)
@@ -158,9 +154,9 @@ async def open_runtime(
             adapters=adapters,
             lm_limiters=base.limiters,
             background=base.background,
-            drain=drain,
+            drain=base.drain,
             worker=worker,
-            metrics=metrics,
+            metrics=base.metrics,
             clock_offset_s=base.clock_offset_s,
             keyring=_open_keyring(stack, base),
             register_signature=SignatureRegistration(database, ids, modules),
@@ -204,6 +200,7 @@ class _Base:
     clock: Clock
     random: Random
     metrics: Metrics
+    drain: Drain
 
 
 async def _open_base(
@@ -212,8 +209,8 @@ async def _open_base(
     environment: Mapping[str, str],
     clock: Clock,
     random: Random,
-    metrics: Metrics,
 ) -> _Base:
+    metrics = Metrics()
     limiters = LMLimiters(settings.lms, clock)
     shared = AdapterSetup(
         "",
@@ -249,6 +246,7 @@ async def _open_base(
         clock=clock,
         random=random,
         metrics=metrics,
+        drain=Drain(),
     )
 
 
@@ -296,6 +294,16 @@ async def _open_records(
         keeps_traces=settings.telemetry.content,
     )
     return ExecutionRecords(base.database, recorder, base.ids, shield, base.metrics, rules)
+
+
+def _open_worker(
+    stack: AsyncExitStack, base: _Base, settings: Settings, runs: Runs, run: BackgroundExecution
+) -> Worker:
+    worker = new_worker(base.reserved, settings, runs, run, base.clock, base.random)
+    stack.push_async_callback(worker.close)
+    worker.start()
+    base.background.start("take no more jobs", partial(worker.stop_with, base.drain))
+    return worker
 
 
 def _open_keyring(stack: AsyncExitStack, base: _Base) -> Keyring:

@@ -3,16 +3,23 @@
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
 from time import perf_counter
+from typing import Any
 
 
-async def post(port: int, path: str, body: bytes, *, requests: int, clients: int) -> list[float]:
+async def post(told: Mapping[str, Any]) -> list[float]:
     """Post `requests` times over `clients` connections; give the seconds that each took."""
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    message = head.encode() + body
+    port, body, requests, clients = told["port"], told["body"], told["requests"], told["clients"]
+    headers = {
+        "Host": "bench",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        **told.get("headers", {}),
+    }
+    lines = [f"POST {told['path']} HTTP/1.1", *(f"{name}: {headers[name]}" for name in headers)]
+    message = "\r\n".join([*lines, "", body]).encode()
+    status = told.get("status", 200)
     left = iter(range(requests))
     took: list[float] = []
 
@@ -21,7 +28,7 @@ async def post(port: int, path: str, body: bytes, *, requests: int, clients: int
         for _ in left:
             began = perf_counter()
             writer.write(message)
-            await _read_answer(reader)
+            await _read_answer(reader, status)
             took.append(perf_counter() - began)
         writer.close()
 
@@ -29,11 +36,11 @@ async def post(port: int, path: str, body: bytes, *, requests: int, clients: int
     return took
 
 
-async def _read_answer(reader: asyncio.StreamReader) -> None:
+async def _read_answer(reader: asyncio.StreamReader, status: int) -> None:
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
     body = await reader.readexactly(length)
-    if not head.startswith(b"http/1.1 200"):
+    if not head.startswith(f"http/1.1 {status}".encode()):
         raise RuntimeError(f"{head!r} {body!r}")
 
 
@@ -41,17 +48,7 @@ def main() -> None:
     """Read what to do from standard input, and write how it went."""
     told = json.load(sys.stdin)
     began = perf_counter()
-    took = sorted(
-        asyncio.run(
-            post(
-                told["port"],
-                told["path"],
-                told["body"].encode(),
-                requests=told["requests"],
-                clients=told["clients"],
-            )
-        )
-    )
+    took = sorted(asyncio.run(post(told)))
     seconds = perf_counter() - began
     last = len(took) - 1
     print(

@@ -7,8 +7,8 @@ from typing import TypeVar
 from uuid import UUID
 
 from procrastinate.connector import BaseConnector
-from procrastinate.jobs import Job, Status
-from procrastinate.manager import JobManager
+from procrastinate.jobs import Job, Notification, Status
+from procrastinate.manager import JobManager, NotificationCallback
 from typing_extensions import override
 
 from app.database import Database, Transaction
@@ -48,6 +48,7 @@ class FencedJobs(JobManager):
         self._process_id = process_id
         self._clock = clock
         self._is_hurried = False
+        self._news = 0
 
     @override
     async def register_worker(self) -> int:
@@ -70,12 +71,28 @@ class FencedJobs(JobManager):
         return []
 
     @override
+    async def listen_for_jobs(
+        self, *, on_notification: NotificationCallback, queues: Iterable[str] | None = None
+    ) -> None:
+        async def hear(*, channel: str, notification: Notification) -> None:
+            self._news += 1
+            await on_notification(channel=channel, notification=notification)
+
+        await super().listen_for_jobs(on_notification=hear, queues=queues)
+
+    @override
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
-        async with self._database.transaction() as tx:
-            row = await tx.jobs.fetch(list(queues or ()), worker_id)
-        if row is None:
-            raise WorkerDeadError(f"worker {worker_id} is not known any more")
-        return None if row["id"] is None else Job.from_row(dict(row))
+        """Take the next job; look again where there was news meanwhile: the worker forgets it."""
+        while True:
+            before = self._news
+            async with self._database.transaction() as tx:
+                row = await tx.jobs.fetch(list(queues or ()), worker_id)
+            if row is None:
+                raise WorkerDeadError(f"worker {worker_id} is not known any more")
+            if row["id"] is not None:
+                return Job.from_row(dict(row))
+            if self._news == before:
+                return None
 
     @override
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:

@@ -13,6 +13,9 @@ from app.settings import LoggingSettings
 from app.telemetry import current_execution_id, current_request_id, current_trace_id
 from app.telemetry.masking import Mask
 
+CHATTY = ("procrastinate",)
+"""Libraries that tell of each piece of work at `info`: they are heard from `warning` on."""
+
 
 def configure_logging(settings: LoggingSettings, mask: Mask) -> None:
     """Send every logger's lines to standard error in the operator's format, secrets masked."""
@@ -22,6 +25,8 @@ def configure_logging(settings: LoggingSettings, mask: Mask) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
 
 
 class LossyHandler(logging.StreamHandler[Any]):

@@ -5,7 +5,7 @@ import logging
 from uuid import UUID
 
 import pytest
-from procrastinate.jobs import Job, Status
+from procrastinate.jobs import Job, Notification, Status
 from procrastinate.testing import InMemoryConnector
 
 from app.database import Database
@@ -40,6 +40,33 @@ async def test_a_worker_takes_what_waits(database: Database, process_id: UUID) -
     assert (job.queue, job.status, job.attempts) == (QUEUE, "doing", 0)
     assert job.worker_id is not None
     assert await jobs.fetch_job([QUEUE], job.worker_id) is None
+
+
+async def test_news_of_a_job_while_it_looks_is_not_forgotten(
+    database: Database, settings: Settings, process_id: UUID
+) -> None:
+    """The worker forgets what it was told while it looked, and would wait: so it looks again."""
+    heard: list[str] = []
+
+    async def hear(*, channel: str, notification: Notification) -> None:
+        heard.append(f"{channel}: {notification['type']}")
+
+    async with a_leaving_database(settings) as between:
+        jobs = manager(between, process_id)
+        await jobs.listen_for_jobs(on_notification=hear, queues=[QUEUE])
+        worker_id = await jobs.register_worker()
+        connector = jobs.connector
+        assert isinstance(connector, InMemoryConnector)
+
+        async def tell() -> None:
+            await wake_up(database)
+            payload = '{"type": "job_inserted", "job_id": 1}'
+            assert connector.on_notification is not None
+            await connector.on_notification(channel=QUEUE, payload=payload)
+
+        between.after_next.append(tell)
+        assert await jobs.fetch_job([QUEUE], worker_id) is not None
+    assert heard == [f"{QUEUE}: job_inserted"]
 
 
 async def test_a_worker_that_was_dropped_is_told(database: Database, process_id: UUID) -> None:

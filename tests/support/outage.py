@@ -1,7 +1,8 @@
 """A database that is away when the test says so."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import cached_property
 
 from typing_extensions import override
 
@@ -11,9 +12,17 @@ from app.settings import Settings
 
 
 class LeavingDatabase(Database):
-    """The database of the settings, while it is not away."""
+    """The database of the settings, while it is not away.
+
+    What is in `after_next` is done once after the next transaction, before anybody goes on.
+    """
 
     is_away = False
+
+    @cached_property
+    def after_next(self) -> list[Callable[[], Awaitable[None]]]:
+        """What is still to be done."""
+        return []
 
     @override
     @asynccontextmanager
@@ -23,6 +32,8 @@ class LeavingDatabase(Database):
             raise DatabaseUnavailableError("The database does not answer.")
         async with super().transaction() as tx:
             yield tx
+        while self.after_next:
+            await self.after_next.pop()()
 
 
 @asynccontextmanager

@@ -134,6 +134,16 @@ def test_the_operator_chooses_level_and_format(capsys: pytest.CaptureFixture[str
     assert line.endswith("error   bad")
 
 
+@pytest.mark.usefixtures("_root_logger")
+def test_the_engine_s_word_for_each_job_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """What it warns of is."""
+    configure_logging(LoggingSettings(format="text"), Mask())
+    logging.getLogger("procrastinate.worker").info("Starting job")
+    logging.getLogger("procrastinate.worker").warning("bad")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("warning bad")
+
+
 class _BrokenStream(io.StringIO):
     """A stream on a full disk, or into a pipe that nobody reads any more."""
 
