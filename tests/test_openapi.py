@@ -176,7 +176,7 @@ def test_what_every_call_can_answer_is_described(operations: list[Operation]) ->
 def test_what_a_run_can_answer_is_described(document: dict[str, Any]) -> None:
     """Every status of the contract stands there with its types."""
     responses = document["paths"]["/v1/programs/{program_id}/executions"]["post"]["responses"]
-    assert " ".join(responses) == "200 400 401 403 404 409 413 415 422 502 503 504"
+    assert " ".join(responses) == "200 202 400 401 403 404 409 413 415 422 502 503 504"
     assert "program-not-ready" in responses["409"]["description"]
     assert "execution-cancelled" in responses["409"]["description"]
     assert "invalid-inputs" in responses["422"]["description"]

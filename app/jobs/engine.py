@@ -10,6 +10,7 @@ from uuid import UUID
 from procrastinate import App, PsycopgConnector
 
 from app.database import Database
+from app.jobs.engine_log import quieten
 from app.jobs.manager import FencedJobs
 from app.jobs.retry import GiveBack
 from app.policies.clock import Clock
@@ -56,6 +57,7 @@ class Engine:
         clock: Clock,
         random: Random,
     ) -> None:
+        quieten(queue.name)
         self._queue = queue
         self._settings = settings
         self._database = database
@@ -98,6 +100,8 @@ class Engine:
                 logger.warning("the worker of %s stopped; it starts again", self._queue.name)
             except Exception as error:  # noqa: BLE001 - whatever it is, there shall be a worker
                 logger.warning("the worker of %s failed: %r", self._queue.name, error)
+            if self._is_stopped:  # without a database, a worker that is cancelled fails
+                return
             if self._clock.monotonic() - began > LONGEST_PAUSE_S:
                 pause_s = FIRST_PAUSE_S  # it was well meanwhile
             await self._clock.sleep(self._random.uniform(pause_s / 2, pause_s))
