@@ -28,6 +28,7 @@ from app.policies.shield import Shield
 from app.runtime import Runtime, open_runtime
 from app.settings import AuthSettings, DatabaseSettings, Settings
 from app.stores.recorder import Recorder
+from app.stores.recorder.writes import End
 from app.telemetry.logs import configure_logging
 from app.telemetry.masking import Mask
 
@@ -63,7 +64,7 @@ class OrmRecorder(Recorder):
     async def begin(
         self,
         row: Mapping[str, Any],
-        left: Mapping[str, Any],
+        left: End,
         within_s: float,
         claim: Claim | None = None,
     ) -> datetime:
@@ -74,14 +75,13 @@ class OrmRecorder(Recorder):
             return (await tx.executions.get(execution_id)).created_at
 
     @override
-    async def finish(
-        self, execution_id: UUID, ending: Mapping[str, Any], within_s: float
-    ) -> datetime | None:
+    async def finish(self, execution_id: UUID, end: End, within_s: float) -> datetime | None:
         async with self._database.transaction() as tx:
-            ended = await tx.executions.finish(execution_id, ending)
+            ended = await tx.executions.finish(execution_id, end.values)
             assert ended is not None  # noqa: S101 - nobody else ends it
             await tx.programs.count_executions([ended.program_id])
-            return ended.finished_at
+        end.written()
+        return ended.finished_at
 
 
 class ForgetfulCatalogue(ProgramCatalogue):

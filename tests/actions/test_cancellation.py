@@ -1,6 +1,8 @@
 """Callers that leave: whatever the moment, no record is left running."""
 
 import asyncio
+import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -25,6 +27,8 @@ from tests.support.factories import (
     the_record,
 )
 from tests.support.wait import wait_until, written
+
+_ENDED = re.compile(r"execution (\S+) of answerer ended: ")
 
 MOMENTS = ("before_cursor_execute", "after_cursor_execute", "commit", "checkin")
 
@@ -68,9 +72,13 @@ async def _run_cancelled_at(database: Database, program: Program, moment: int) -
 
 
 async def test_a_caller_that_leaves_at_any_moment_leaves_nothing_running(
-    database: Database,
+    database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Cancelled at each step of the way in turn, the run ends, and its record, if any, too."""
+    """Cancelled at each step of the way in turn, the run ends, and its record, if any, too.
+
+    Every end is told, once.
+    """
+    caplog.set_level(logging.INFO, "app.actions.program_execution.records")
     program = await a_program(database)
     seen = set()
     for moment in count(1):
@@ -79,6 +87,7 @@ async def test_a_caller_that_leaves_at_any_moment_leaves_nothing_running(
         seen |= {record.status for record in records}
         assert seen <= {"completed", "cancelled"}
         assert (await reloaded(database, program)).execution_count == len(records)
+        assert sorted(_ENDED.findall(caplog.text)) == sorted(str(record.id) for record in records)
         if not was_cancelled:
             break
     assert moment > 8

@@ -17,7 +17,7 @@ from app.stores.notices import CHANNEL
 from tests.support.load import Load, answers
 from tests.support.outages import Outage, frozen, killed, stopped
 from tests.support.peers import Peer, a_mock, peers
-from tests.support.truth import asked, require_truth, until_at_rest
+from tests.support.truth import asked, counted, require_truth, until_at_rest
 from tests.support.wait import wait_until, wait_until_so
 
 CLIENTS = 8
@@ -110,7 +110,8 @@ async def _require_survival(
             for outage, lasting_s in course:
                 await patient.survive(outage, database, lasting_s)
         await until_at_rest(url)
-        await require_truth(url, peer.client, program_id, load.calls)
+        rows = await require_truth(url, peer.client, program_id, load.calls)
+        assert await counted(peer.client) == len(rows)
         assert peer.server.process.returncode is None
     patient.refused_s = max(call.took_s for call in load.calls if call.status == 503)
     print(answers(load.calls), patient)  # noqa: T201 - for the page of scenarios

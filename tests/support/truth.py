@@ -65,3 +65,10 @@ async def require_truth(
     )
     assert figures["usage"]["lm_calls"] == sum(row["lm_calls"] or 0 for row in rows.values())
     return rows
+
+
+async def counted(client: httpx.AsyncClient) -> float:
+    """Give how many executions a server has counted in its metrics."""
+    lines = (await client.get("/metrics")).text.splitlines()
+    ended = (line for line in lines if line.startswith("dspatch_executions_total{"))
+    return sum(float(line.rpartition(" ")[2]) for line in ended)

@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +20,7 @@ from app.models.ids import Ids
 from app.models.states import ExecutionStatus
 from app.policies.shield import Shield
 from app.stores.recorder import Recorder
+from app.stores.recorder.writes import End
 from app.telemetry import spending
 from app.telemetry.metrics import Metrics
 
@@ -74,21 +77,23 @@ class ExecutionRecords:
         KeyChangedError where another request holds the idempotency key that it claims.
         """
         row = {"id": self._ids.new(), **values}
-        left = {**self._left, "owner_id": row["owner_id"]}
+        execution = Execution(**_attributes(row), status=ExecutionStatus.RUNNING)
+        left = self._end_of(execution, {**self._left, "owner_id": execution.owner_id})
         with spending("database"):
             at = await self._recorder.begin(row, left, self._rules.patience_s, claim)
-        return Execution(
-            **_attributes(row), status=ExecutionStatus.RUNNING, created_at=at, started_at=at
-        )
+        execution.created_at = execution.started_at = at
+        return execution
 
     async def accept(self, values: Mapping[str, Any], claim: Claim | None = None) -> Execution:
         """Record a pending execution, with its wake-up; as `begin` for the rest."""
         row = {"id": self._ids.new(), **values}
+        execution = Execution(**_attributes(row), status=ExecutionStatus.PENDING, attempts=[])
+        left = self._end_of(execution, self._left)
         with spending("database"):
-            at = await self._recorder.accept(row, self._left, self._rules.patience_s, claim)
-        return Execution(
-            **_attributes(row), status=ExecutionStatus.PENDING, attempts=[], created_at=at
-        )
+            execution.created_at = await self._recorder.accept(
+                row, left, self._rules.patience_s, claim
+            )
+        return execution
 
     async def end(
         self, execution: Execution, ending: Ending, attempts: Attempts, duration_ms: float
@@ -118,15 +123,16 @@ class ExecutionRecords:
         self, execution: Execution, values: Mapping[str, Any], within_s: float
     ) -> Execution:
         try:
-            at = await self._recorder.finish(execution.id, values, within_s)
+            at = await self._recorder.finish(
+                execution.id, self._end_of(execution, values), within_s
+            )
         except DatabaseUnavailableError as error:
             error.members["execution_id"] = str(execution.id)
             raise
         except Exception:
             unfit = _values(Ending.failed(_UNFIT), [], Usage(), values["duration_ms"])
             unfit |= {"usage": values["usage"], "owner_id": execution.owner_id}
-            await self._recorder.finish(execution.id, unfit, within_s)
-            self._tell(execution, unfit)
+            await self._recorder.finish(execution.id, self._end_of(execution, unfit), within_s)
             raise
         if at is None:  # somebody else ended it, or the answer to its writing was lost
             found = await self.get(execution.id)
@@ -136,13 +142,16 @@ class ExecutionRecords:
         for name, value in values.items():
             setattr(execution, name, value)
         execution.finished_at = at
-        self._tell(execution, values)
         return execution
 
     async def get(self, execution_id: UUID) -> Execution:
         """Read a record as it stands."""
         async with self._database.transaction() as tx:
             return await tx.executions.get(execution_id)
+
+    def _end_of(self, execution: Execution, values: Mapping[str, Any]) -> End:
+        """Make an end that is told when it is written, in the log under the request's names."""
+        return End(values, partial(copy_context().run, self._tell, execution, values))
 
     def _tell(self, execution: Execution, values: Mapping[str, Any]) -> None:
         """Log and count an end, once it has been recorded."""

@@ -24,7 +24,7 @@ from app.stores.recorder.statements import (
     encoded,
 )
 from app.stores.recorder.writer import Connect, Writer
-from app.stores.recorder.writes import Write, unavailable
+from app.stores.recorder.writes import End, Write, unavailable
 
 MOST_WAITING = 10_000
 """Beginnings over this number are refused; ends never are: each had a beginning."""
@@ -53,7 +53,7 @@ class Recorder:
     async def begin(
         self,
         row: Mapping[str, Any],
-        left: Mapping[str, Any],
+        left: End,
         within_s: float,
         claim: Claim | None = None,
     ) -> datetime:
@@ -69,7 +69,7 @@ class Recorder:
     async def accept(
         self,
         row: Mapping[str, Any],
-        left: Mapping[str, Any],
+        left: End,
         within_s: float,
         claim: Claim | None = None,
     ) -> datetime:
@@ -93,16 +93,13 @@ class Recorder:
         assert at is not None  # noqa: S101 - a beginning that is not written fails
         return at
 
-    async def finish(
-        self, execution_id: UUID, ending: Mapping[str, Any], within_s: float
-    ) -> datetime | None:
+    async def finish(self, execution_id: UUID, end: End, within_s: float) -> datetime | None:
         """End a record and count it; give the time, None where it had ended or there is none.
 
         DatabaseUnavailableError where it is not written within `within_s`: it is kept, and
         written when the database is back. A caller may go meanwhile: the end is written.
         """
-        write = self._end(execution_id, ending)
-        return await write.within(within_s)
+        return await self._end(execution_id, end).within(within_s)
 
     async def close(self, grace_s: float) -> None:
         """Write what waits; what is not written after `grace_s` is lost, and logged."""
@@ -114,7 +111,8 @@ class Recorder:
         assert begun.left is not None  # noqa: S101 - every beginning says it
         self._end(begun.id, begun.left)
 
-    def _end(self, execution_id: UUID, ending: Mapping[str, Any]) -> Write:
-        write = Write(encoded(ENDING, {"id": execution_id, **ending}), is_kept=True)
+    def _end(self, execution_id: UUID, end: End) -> Write:
+        row = encoded(ENDING, {"id": execution_id, **end.values})
+        write = Write(row, is_kept=True, heard=end.written)
         self._ends.add(write)
         return write

@@ -233,10 +233,14 @@ class Endings:
     async def __call__(self, link: Link, group: Sequence[Write]) -> None:
         """Write a group; an end that may have been written is simply not written twice."""
         at = _times(await link.fetch(_FINISH, *_arrays(group), *_range(group)))
-        for write in group:
-            write.settle(at.get(write.id))
         # Not by us: what an observer raises is no failure of the write.
-        asyncio.get_running_loop().call_soon(self._ended, [write.id for write in group])
+        call_soon = asyncio.get_running_loop().call_soon
+        for write in group:
+            is_awaited = write.settle(at.get(write.id))
+            # Whoever waits for an end of unknown outcome looks for himself how it went.
+            if write.id in at or (write.is_uncertain and not is_awaited):
+                call_soon(write.heard)
+        call_soon(self._ended, [write.id for write in group])
 
 
 async def _found(link: Link, group: Sequence[Write]) -> dict[UUID, datetime]:

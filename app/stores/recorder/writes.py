@@ -1,7 +1,7 @@
 """Rows that wait to be written, each with the caller who waits for it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,18 @@ from uuid import UUID
 from app.errors import DatabaseUnavailableError
 from app.models.idempotency_keys import Claim
 from app.stores.availability import RETRY_AFTER_S
+
+
+def _nobody() -> None:
+    """Hear that an end is written, and tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a record ends; `written` is called after the commit, whether a caller waits or not."""
+
+    values: Mapping[str, Any]
+    written: Callable[[], None] = _nobody
 
 
 @dataclass(eq=False, slots=True)
@@ -26,8 +38,10 @@ class Write:
     """Whether it may have been written already: the answer to that was lost."""
     is_suspect: bool = False
     """Whether it was in a group that was refused: it is written alone, to find the guilty one."""
-    left: Mapping[str, Any] | None = None
+    left: End | None = None
     """How a record ends that was begun when its caller had gone."""
+    heard: Callable[[], None] = _nobody
+    """Hears that it is written."""
     claim: Claim | None = None
     """The idempotency key under which alone it is written."""
     written: asyncio.Future[datetime | None] = field(

@@ -15,13 +15,14 @@ from app.models import Execution
 from app.models.idempotency_keys import Claim
 from app.settings import DatabaseSettings
 from app.stores.recorder import Recorder
+from app.stores.recorder.writes import End
 from tests.stores.rows import a_beginning, an_ending
 from tests.support.factories import a_recorder
 from tests.support.holds import records_held
 from tests.support.proxy import Proxy, proxied
 from tests.support.wait import written
 
-LEFT = an_ending("cancelled", outcome="cancelled")  # type: ignore[arg-type]
+LEFT = End(an_ending("cancelled", outcome="cancelled"))  # type: ignore[arg-type]
 PATIENCE_S = 20.0
 
 
@@ -62,7 +63,7 @@ class Recording:
         self, execution_id: UUID, within_s: float = PATIENCE_S, **values: Any
     ) -> object:
         """End a record; give when, or None."""
-        return await self.recorder.finish(execution_id, an_ending(**values), within_s)
+        return await self.recorder.finish(execution_id, End(an_ending(**values)), within_s)
 
     async def record(self, execution_id: UUID) -> Execution:
         """Read a record."""

@@ -9,7 +9,9 @@ from app.database import Database
 from app.errors import DatabaseUnavailableError, ExecutionNotFoundError
 from app.local.postgres import LocalPostgres
 from app.settings import DatabaseSettings
+from app.stores.recorder.writes import End
 from tests.stores.recorder.conftest import LEFT, PATIENCE_S, Recording, a_row
+from tests.stores.rows import an_ending
 from tests.support.proxy import Proxy
 from tests.support.wait import wait_until, written
 
@@ -64,6 +66,24 @@ async def test_an_end_of_unknown_outcome_is_resolved(
     assert (record.status, record.outputs) == ("completed", {"answer": "a"})
     assert await recording.counted() == 2
     await wait_until(lambda: execution_id in recording.ended)
+
+
+async def test_an_end_is_told_although_nobody_hears_its_outcome(
+    behind: tuple[Proxy, Recording],
+) -> None:
+    """Its caller has gone and the answer to its writing is lost: it is told all the same, once."""
+    proxy, recording = behind
+    execution_id = await recording.begin()
+    await recording.finish(await recording.begin())
+    told: list[str] = []
+    proxy.cuts_answer = _is_done
+    end = End(an_ending(), lambda: told.append("ended"))
+    with pytest.raises(DatabaseUnavailableError):
+        await recording.recorder.finish(execution_id, end, 0)
+    await written()
+    assert proxy.cuts == 1
+    assert (await recording.record(execution_id)).status == "completed"
+    assert told == ["ended"]
 
 
 async def test_a_beginning_that_is_committed_late_is_not_added_twice(

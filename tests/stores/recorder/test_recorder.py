@@ -13,6 +13,7 @@ from app.errors import DatabaseUnavailableError, ExecutionNotFoundError
 from app.models.states import ExecutionStatus
 from app.stores.recorder import MOST_WAITING
 from app.stores.recorder.writer import MOST_CHARACTERS, MOST_ROWS
+from app.stores.recorder.writes import End
 from app.telemetry import current_request_id
 from tests.stores.recorder.conftest import LEFT, PATIENCE_S, Recording, a_row, failures_of
 from tests.stores.rows import IDS, an_ending
@@ -38,7 +39,7 @@ async def test_a_record_is_written_as_it_was_given(recording: Recording) -> None
     ending = an_ending(
         outputs={"answer": "\x00"}, attempts=[{"a": 1}], usage={"lm_calls": 1}, duration_ms=1.25
     )
-    finished_at = await recording.recorder.finish(row["id"], ending, PATIENCE_S)
+    finished_at = await recording.recorder.finish(row["id"], End(ending), PATIENCE_S)
     ended = await recording.record(row["id"])
     assert (ended.status, ended.outcome, ended.finished_at) == ("completed", "success", finished_at)
     assert (ended.outputs, ended.attempts) == ({"answer": "\x00"}, [{"a": 1}])
@@ -298,7 +299,7 @@ async def test_rows_of_many_requests_are_written_in_the_name_of_none(database: D
     current_request_id.set("request-1")
     row = a_row()
     await recorder.begin(row, LEFT, PATIENCE_S)
-    await recorder.finish(row["id"], an_ending(), PATIENCE_S)
+    await recorder.finish(row["id"], End(an_ending()), PATIENCE_S)
     await wait_until(lambda: bool(named))
     assert named == [None]
 
@@ -313,11 +314,15 @@ async def test_an_observer_that_fails_disturbs_no_record(database: Database) -> 
     def fail(_: Sequence[UUID]) -> None:
         raise ValueError("no")
 
+    def fail_too() -> None:
+        raise ValueError("never")
+
     recorder = a_recorder(database, ended=fail)
     row = a_row()
     await recorder.begin(row, LEFT, PATIENCE_S)
-    assert await recorder.finish(row["id"], an_ending(), PATIENCE_S) is not None
-    await wait_until(lambda: heard == ["ValueError('no')"])
+    end = End(an_ending(), fail_too)
+    assert await recorder.finish(row["id"], end, PATIENCE_S) is not None
+    await wait_until(lambda: heard == ["ValueError('never')", "ValueError('no')"])
 
 
 @pytest.mark.parametrize("year", [1990, 2001, 2025, 2027, 2100])
