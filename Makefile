@@ -15,7 +15,7 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 CLIENTS := .venv-clients
 INSTALLED_CLIENTS := $(CLIENTS)/.installed
 
-.PHONY: help install demo test scenarios check static coverage format bench-background bench-record bench-signatures bench-validation openapi settings types migration lock clients fuzz ci clean
+.PHONY: help install demo test scenarios check coverage format bench-background bench-record bench-signatures bench-validation openapi settings types migration lock clients fuzz ci clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,7 +39,13 @@ demo: $(INSTALLED) ## a real model answers through Dspatch, from nothing, in one
 	@$(BIN)/dspatch demo
 
 test: $(INSTALLED_DEV) ## all tests, on the real PostgreSQL and the real model
-	@$(BIN)/pytest
+	@$(BIN)/$(if $(TRACED),coverage run -m )pytest
+
+coverage: $(INSTALLED_DEV) ## `make test` under the tracer: the tests run every branch of app/
+	@rm -f .coverage .coverage.*
+	@$(MAKE) --no-print-directory test TRACED=1
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 scenarios: $(INSTALLED_DEV) ## the long scenarios on real processes: docs/howto/scenarios.md
 	@$(BIN)/pytest -n 0 -m long -rA tests/scenarios
@@ -50,15 +56,7 @@ bench-validation: $(INSTALLED) ## validation of inputs beside a hand-written pyd
 bench-signatures: $(INSTALLED) ## reading, writing and checking of signatures
 	@$(BIN)/python -m bench.signatures
 
-check: static coverage ## everything of `make static`, and that the tests run every branch
-
-coverage: $(INSTALLED_DEV) ## all tests once more, under the tracer: each branch of app/ is run
-	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest --quiet
-	@$(BIN)/coverage combine --quiet
-	@$(BIN)/coverage report
-
-static: $(INSTALLED_DEV) ## in a minute: format, lint, types, layers, sizes, OpenAPI diff, migrations
+check: $(INSTALLED_DEV) ## in a minute or two: format, lint, types, layers, sizes, OpenAPI diff, migrations
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/interrogate --quiet tests
@@ -110,7 +108,7 @@ SECONDS_OF_FUZZING ?= 60
 fuzz: $(INSTALLED_DEV) ## schemathesis on a running server: no server error, no answer outside the document
 	@$(BIN)/python -m tests.fuzzing.run $(SECONDS_OF_FUZZING)
 
-ci: check test fuzz ## what continuous integration runs
+ci: check coverage fuzz ## what continuous integration runs: every test once
 
 clean: ## remove what the commands made, the data directory too
 	@rm -rf $(VENV) $(CLIENTS) tests/clients/node_modules tests/clients/generated .dspatch .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
