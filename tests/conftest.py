@@ -12,6 +12,7 @@ import asyncpg
 import httpx
 import hypothesis
 import pytest
+from fastapi import FastAPI
 from filelock import FileLock
 from pydantic import SecretStr
 
@@ -137,9 +138,18 @@ async def runtime(settings: Settings, database: Database) -> AsyncIterator[Runti
         yield runtime
 
 
+@pytest.fixture(scope="session")
+def app() -> FastAPI:
+    """The application: its routes take a while to build, so that each test lends it a runtime."""
+    return create_app(Settings())
+
+
 @pytest.fixture
-async def client(settings: Settings, runtime: Runtime) -> AsyncIterator[httpx.AsyncClient]:
+async def client(
+    app: FastAPI, settings: Settings, runtime: Runtime
+) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application, in process."""
-    transport = httpx.ASGITransport(create_app(settings, runtime), raise_app_exceptions=False)
+    app.state.settings, app.state.runtime = settings, runtime
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://dspatch") as client:
         yield client
