@@ -8,10 +8,8 @@ from random import Random
 from uuid import UUID
 
 from procrastinate import App, PsycopgConnector
-from procrastinate.exceptions import ConnectorException
 
 from app.database import Database
-from app.jobs.engine_log import quieten
 from app.jobs.manager import FencedJobs
 from app.jobs.retry import GiveBack
 from app.policies.clock import Clock
@@ -21,8 +19,9 @@ logger = logging.getLogger(__name__)
 
 POLL_S = 5.0
 """How often jobs are looked for that nobody told of."""
-HEARTBEAT_S = 5.0
-STALLED_S = 15.0
+BROKEN_AFTER_S = 15.0
+"""How long a connection on which nothing is acknowledged is taken for one."""
+
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
@@ -45,8 +44,8 @@ class Queue:
 class Engine:
     """Takes the jobs of one queue for this process.
 
-    A worker that ends without being told to, by an outage or because its process was given up,
-    is followed by a new one, which enters under the id that the process has then.
+    A worker that ends without being told to, as one whose process was given up, is followed by
+    another, which enters under the id that the process has then.
     """
 
     def __init__(
@@ -58,7 +57,6 @@ class Engine:
         clock: Clock,
         random: Random,
     ) -> None:
-        quieten(queue.name)
         self._queue = queue
         self._settings = settings
         self._database = database
@@ -71,7 +69,6 @@ class Engine:
 
     def start(self) -> None:
         """Take jobs from now on."""
-        logging.getLogger("procrastinate.utils").addFilter(_told_in_a_line)  # once, however often
         self._working = asyncio.create_task(self._work_on(), name=f"jobs of {self._queue.name}")
 
     def stop(self) -> None:
@@ -95,15 +92,13 @@ class Engine:
 
     async def _work_on(self) -> None:
         pause_s = FIRST_PAUSE_S
-        while True:
+        while not self._is_stopped:
             began = self._clock.monotonic()
             try:
                 await self._work()
                 logger.warning("the worker of %s stopped; it starts again", self._queue.name)
             except Exception as error:  # noqa: BLE001 - whatever it is, there shall be a worker
                 logger.warning("the worker of %s failed: %r", self._queue.name, error)
-            if self._is_stopped:  # without a database, a worker that is cancelled fails
-                return
             if self._clock.monotonic() - began > LONGEST_PAUSE_S:
                 pause_s = FIRST_PAUSE_S  # it was well meanwhile
             await self._clock.sleep(self._random.uniform(pause_s / 2, pause_s))
@@ -127,15 +122,13 @@ class Engine:
                 queues=[self._queue.name],
                 concurrency=self._queue.concurrency,
                 fetch_job_polling_interval=POLL_S,
-                update_heartbeat_interval=HEARTBEAT_S,
-                stalled_worker_timeout=STALLED_S,
                 shutdown_graceful_timeout=self._queue.grace_s,
                 install_signal_handlers=False,
                 delete_jobs="always",
             )
 
     def _connector(self) -> PsycopgConnector:
-        """Make the engine's own way to the database: its heartbeat, and what it listens to."""
+        """Make the engine's own way to the database, on which it listens."""
         assert self._settings.url is not None  # noqa: S101 - the database was opened with it
         address = self._settings.url.get_secret_value()
         timeout_s = self._settings.pool_timeout_ms / 1_000
@@ -143,17 +136,9 @@ class Engine:
             conninfo=address.replace("postgresql+asyncpg://", "postgresql://", 1),
             min_size=0,
             max_size=1,
-            timeout=timeout_s,
             kwargs={
                 "connect_timeout": max(2, round(timeout_s)),
-                "tcp_user_timeout": round(STALLED_S * 1_000),
+                "tcp_user_timeout": round(BROKEN_AFTER_S * 1_000),
                 "application_name": f"dspatch jobs of {self._queue.name}",
             },
         )
-
-
-def _told_in_a_line(record: logging.LogRecord) -> bool:
-    """Leave the trace out of what the engine says of an outage: that is no bug."""
-    if record.exc_info and isinstance(record.exc_info[1], ConnectorException):
-        record.exc_info = None
-    return True

@@ -4,7 +4,7 @@ A job that runs is its worker's: who ends it or gives it back names the worker a
 that one that was frozen, and whose job went to another meanwhile, changes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -57,6 +57,16 @@ _GIVE_BACK_MINE = text(f"""
 WITH {_MINE}, {_GIVE_BACK.format(rows="mine")}
 SELECT id, {_TOLD} FROM given UNION ALL SELECT id, NULL FROM aborted
 """)  # noqa: S608 - our own text
+
+_GIVE_BACK_OTHERS = text(f"""
+WITH others AS MATERIALIZED (
+    SELECT id FROM procrastinate_jobs
+    WHERE status = 'doing' AND worker_id = :worker_id AND id <> ALL(CAST(:known AS bigint[]))
+    FOR UPDATE
+), {_GIVE_BACK.format(rows="others")}
+SELECT id, {_TOLD} FROM given
+""")  # noqa: S608 - our own text
+_TO_ABORT = text("SELECT id FROM procrastinate_jobs WHERE status = 'doing' AND abort_requested")
 
 _TAKE_BACK = text(f"""
 WITH lost AS MATERIALIZED (
@@ -148,6 +158,15 @@ class JobStore:
         """
         found = await self._session.execute(_GIVE_BACK_MINE, vars(run))
         return found.one_or_none() is not None
+
+    async def give_back_others(self, worker_id: int, known: Collection[int]) -> Sequence[int]:
+        """Let somebody else take what a worker has taken and does not know of; give the numbers."""
+        values = {"worker_id": worker_id, "known": list(known)}
+        return (await self._session.scalars(_GIVE_BACK_OTHERS, values)).all()
+
+    async def list_to_abort(self) -> Sequence[int]:
+        """List the jobs that run and shall be aborted."""
+        return (await self._session.scalars(_TO_ABORT)).all()
 
     async def take_back_lost(self) -> Sequence[int]:
         """Let others take the jobs of dead workers, each once, whoever asks at the same time.

@@ -7,11 +7,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from procrastinate.exceptions import ConnectorException
 from sqlalchemy import text
 
 from app.database import Database
+from app.settings import Settings
 from tests.jobs.conftest import QUEUE, Engines, wake_up
+from tests.support.outage import a_leaving_database
 from tests.support.wait import wait_until, wait_until_so
 
 
@@ -184,18 +185,6 @@ async def test_a_connection_that_breaks_is_made_again(engines: Engines, database
             await wait_until(lambda: work.begun >= count, 30)  # noqa: B023 - awaited in the loop
 
 
-async def test_an_outage_is_told_in_a_line(
-    engines: Engines, database: Database, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Without the trace that the engine gives; a bug keeps its own."""
-    async with engines(Work()):
-        await until_listening(database)
-    caplog.clear()
-    for failure in (ConnectorException("away"), ValueError("a bug")):
-        logging.getLogger("procrastinate.utils").error("listener error", exc_info=failure)
-    assert [bool(record.exc_info) for record in caplog.records] == [False, True]
-
-
 async def test_an_engine_may_be_stopped_before_it_is_closed(
     engines: Engines, database: Database
 ) -> None:
@@ -208,6 +197,22 @@ async def test_an_engine_may_be_stopped_before_it_is_closed(
         await until_listening(database, 0)
         await wake_up(database)
         await until_jobs(database, "todo")
+
+
+async def test_a_database_that_is_away_does_not_hold_the_end(
+    settings: Settings, database: Database, process_id: UUID
+) -> None:
+    """What could not be given back is found by the others."""
+    work = Work()
+    async with a_leaving_database(settings) as leaving:
+        engine = Engines(settings, leaving, process_id).make(work, grace_s=0.1)
+        engine.start()
+        await wake_up(database)
+        await wait_until(lambda: work.begun == 1)
+        leaving.is_away = True
+        await engine.close(0.3)
+        assert work.cancelled == 1
+    await until_jobs(database, "doing")
 
 
 async def test_an_engine_that_was_never_started_has_nothing_to_close(engines: Engines) -> None:

@@ -5,8 +5,11 @@ import logging
 from uuid import UUID
 
 import pytest
+from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job, Notification, Status
 from procrastinate.testing import InMemoryConnector
+from sqlalchemy import text
+from typing_extensions import override
 
 from app.database import Database
 from app.errors import DatabaseUnavailableError
@@ -53,7 +56,7 @@ async def test_news_of_a_job_while_it_looks_is_not_forgotten(
 
     async with a_leaving_database(settings) as between:
         jobs = manager(between, process_id)
-        await jobs.listen_for_jobs(on_notification=hear, queues=[QUEUE])
+        listening = asyncio.create_task(jobs.listen_for_jobs(on_notification=hear, queues=[QUEUE]))
         worker_id = await jobs.register_worker()
         connector = jobs.connector
         assert isinstance(connector, InMemoryConnector)
@@ -66,6 +69,7 @@ async def test_news_of_a_job_while_it_looks_is_not_forgotten(
 
         between.after_next.append(tell)
         assert await jobs.fetch_job([QUEUE], worker_id) is not None
+        listening.cancel()
     assert heard == [f"{QUEUE}: job_inserted"]
 
 
@@ -94,7 +98,7 @@ async def test_a_zombie_ends_nothing(
     assert job is not None
     await jobs.finish_job(zombie, Status.SUCCEEDED, delete_job=True)
     await jobs.retry_job(zombie)
-    assert caplog.text.count("is another worker's by now") == 2
+    assert caplog.text.count("is not this worker's any more") == 2
     await jobs.retry_job(job)
     async with database.transaction() as tx:
         assert await tx.jobs.count_waiting() == {QUEUE: 1}
@@ -126,6 +130,95 @@ async def test_an_outage_is_waited_for(
         await finishing
     async with database.transaction() as tx:
         assert await tx.jobs.count_waiting() == {}
+
+
+async def test_a_job_whose_taking_was_not_heard_of_is_given_back(
+    database: Database, settings: Settings, process_id: UUID
+) -> None:
+    """The answer was lost: nobody runs it here. What is run here is left alone."""
+    async with a_leaving_database(settings) as leaving:
+        jobs = manager(leaving, process_id, RestlessClock())
+        mine = await taken(jobs, database)
+        assert mine.worker_id is not None
+        await wake_up(database)
+
+        async def lose_the_answer() -> None:
+            raise DatabaseUnavailableError("The database does not answer.")
+
+        leaving.after_next.append(lose_the_answer)
+        again = await jobs.fetch_job([QUEUE], mine.worker_id)
+        assert again is not None
+        assert (again.id != mine.id, again.attempts) == (True, 1)
+        assert await jobs.fetch_job([QUEUE], mine.worker_id) is None
+        await jobs.finish_job(mine, Status.SUCCEEDED, delete_job=True)
+
+
+async def test_an_outage_stops_nothing(
+    database: Database, settings: Settings, process_id: UUID
+) -> None:
+    """Neither the heart of a worker, nor its look for jobs to abort, nor what it listens to."""
+    async with a_leaving_database(settings) as leaving:
+        clock = RestlessClock()
+        jobs = manager(leaving, process_id, clock)
+        job = await taken(jobs, database)
+        async with database.transaction() as tx:
+            abort = text("SELECT procrastinate_cancel_job_v1(:id, true, false)")
+            await tx.jobs._session.execute(abort, {"id": job.id})
+        assert await jobs.list_jobs_to_abort_async() == [job.id]
+        leaving.is_away = True
+        assert await jobs.list_jobs_to_abort_async() == []
+        assert job.worker_id is not None
+        await jobs.update_heartbeat(job.worker_id)
+
+
+async def test_a_connection_that_is_lost_is_made_again(
+    database: Database, process_id: UUID
+) -> None:
+    """Again and again, with a pause; jobs are looked for besides."""
+    clock = RestlessClock()
+    jobs = FencedJobs(_Deaf(), database, QUEUE, lambda: process_id, clock)
+
+    async def hear(*, channel: str, notification: Notification) -> None:
+        raise AssertionError((channel, notification))
+
+    listening = asyncio.create_task(jobs.listen_for_jobs(on_notification=hear, queues=[QUEUE]))
+    await wait_until(lambda: len(clock.slept) > 3)
+    listening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await listening
+
+
+async def test_who_listens_on_a_lost_connection_can_be_stopped(
+    database: Database, process_id: UUID
+) -> None:
+    """Giving the connection back fails then, and that is what is raised."""
+    connector = _Deaf(may_end=asyncio.Event())
+    jobs = FencedJobs(connector, database, QUEUE, lambda: process_id, RestlessClock())
+
+    async def hear(*, channel: str, notification: Notification) -> None:
+        raise AssertionError((channel, notification))
+
+    listening = asyncio.create_task(jobs.listen_for_jobs(on_notification=hear, queues=[QUEUE]))
+    await asyncio.sleep(0)
+    listening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await listening
+
+
+class _Deaf(InMemoryConnector):
+    """Cannot listen; says so at once, or when it is cancelled."""
+
+    def __init__(self, may_end: asyncio.Event | None = None) -> None:
+        super().__init__()
+        self._may_end = may_end
+
+    @override
+    async def listen_notify(self, on_notification: object, channels: object) -> None:
+        try:
+            if self._may_end is not None:
+                await self._may_end.wait()
+        finally:
+            raise ConnectorException
 
 
 async def test_who_is_in_a_hurry_does_not_wait(

@@ -229,6 +229,30 @@ async def test_what_a_dropped_worker_left_is_taken_back(database: Database) -> N
     assert await waiting(database) == 1
 
 
+async def test_what_a_worker_does_not_know_of_is_given_back(database: Database) -> None:
+    """Its own jobs but those that it names; others' are left alone, aborted ones end."""
+    known, unknown, other = [await a_run(database) for _ in range(3)]
+    change = text("UPDATE procrastinate_jobs SET worker_id = :worker_id WHERE id = :id")
+    async with database.transaction() as tx:
+        values = {"worker_id": known.worker_id, "id": unknown.id}
+        await tx.jobs._session.execute(change, values)
+    async with database.transaction() as tx:
+        assert await tx.jobs.give_back_others(known.worker_id, {known.id}) == [unknown.id]
+        assert await tx.jobs.give_back_others(known.worker_id, {known.id}) == []
+        assert await tx.jobs.finish(known, "succeeded")
+        assert await tx.jobs.finish(other, "succeeded")
+    assert await waiting(database) == 1
+
+
+async def test_those_to_abort_are_listed(database: Database) -> None:
+    """While they run."""
+    run = await a_run(database)
+    await a_run(database)
+    await request_abort(database, run)
+    async with database.transaction() as tx:
+        assert await tx.jobs.list_to_abort() == [run.id]
+
+
 async def test_dead_workers_are_forgotten(database: Database) -> None:
     """With their jobs taken back; those of a process that nobody knows any more, too."""
     await a_run(database, is_dead=True)
