@@ -8,7 +8,6 @@ from random import Random
 from uuid import UUID
 
 from procrastinate import App, PsycopgConnector
-from procrastinate.exceptions import ConnectorException
 
 from app.database import Database
 from app.jobs.engine_log import quieten
@@ -71,7 +70,6 @@ class Engine:
 
     def start(self) -> None:
         """Take jobs from now on."""
-        logging.getLogger("procrastinate.utils").addFilter(_told_in_a_line)  # once, however often
         self._working = asyncio.create_task(self._work_on(), name=f"jobs of {self._queue.name}")
 
     def stop(self) -> None:
@@ -150,10 +148,3 @@ class Engine:
                 "application_name": f"dspatch jobs of {self._queue.name}",
             },
         )
-
-
-def _told_in_a_line(record: logging.LogRecord) -> bool:
-    """Leave the trace out of what the engine says of an outage: that is no bug."""
-    if record.exc_info and isinstance(record.exc_info[1], ConnectorException):
-        record.exc_info = None
-    return True

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from procrastinate.exceptions import ConnectorException
 from sqlalchemy import text
 
 from app.database import Database
@@ -182,18 +181,6 @@ async def test_a_connection_that_breaks_is_made_again(engines: Engines, database
         for count in (1, 2):
             await wake_up(database)
             await wait_until(lambda: work.begun >= count, 30)  # noqa: B023 - awaited in the loop
-
-
-async def test_an_outage_is_told_in_a_line(
-    engines: Engines, database: Database, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Without the trace that the engine gives; a bug keeps its own."""
-    async with engines(Work()):
-        await until_listening(database)
-    caplog.clear()
-    for failure in (ConnectorException("away"), ValueError("a bug")):
-        logging.getLogger("procrastinate.utils").error("listener error", exc_info=failure)
-    assert [bool(record.exc_info) for record in caplog.records] == [False, True]
 
 
 async def test_an_engine_may_be_stopped_before_it_is_closed(
