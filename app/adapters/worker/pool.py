@@ -95,6 +95,7 @@ class ChildPool:
 
     def _new_child(self) -> Child:
         child = self._make()
+        child.relieved = self._wake_all
         self._alive.add(child)
         return child
 
@@ -107,9 +108,7 @@ class ChildPool:
         """Give the least busy child, once there is one with a place; first come, first served."""
         if self._waiting:
             await self._change(self._waiting.append)
-        while not (
-            free := [one for one in await self.ready() if one.in_flight < self._concurrency]
-        ):
+        while not (free := [one for one in await self.ready() if self._has_place(one)]):
             await self._change(self._waiting.appendleft)
         child = min(free, key=lambda one: (one.in_flight, one.answered))
         try:
@@ -117,6 +116,9 @@ class ChildPool:
                 yield child
         finally:
             self._wake_next()
+
+    def _has_place(self, child: Child) -> bool:
+        return child.in_flight < self._concurrency and not child.is_in_doubt
 
     def _refuse_where_none_starts(self) -> None:
         """Fail at once where all slots wait before they try again."""

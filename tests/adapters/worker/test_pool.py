@@ -91,6 +91,31 @@ async def test_who_is_cancelled_while_waiting_gives_the_turn_on() -> None:
         pool._wake_next()  # nobody
 
 
+async def test_a_child_in_doubt_gets_no_new_calls() -> None:
+    """Not until it has answered for the call that was stopped; others take them."""
+    async with a_pool(scripted(), processes=2) as pool:
+        await wait_until_ready(pool, 2)
+        slow = asking(pool, "slow to stop")
+        await until_full(pool, 1)
+        (doubted,) = [child for child in pool._alive if child.in_flight]
+        slow.cancel()
+        await asyncio.wait([slow])
+        assert doubted.is_in_doubt
+        assert doubted.pid not in {await pid_of(pool) for _ in range(4)}
+        await wait_until(lambda: not doubted.is_in_doubt)
+        assert doubted.pid in {await pid_of(pool) for _ in range(6)}
+
+
+async def test_calls_wait_for_the_only_child_to_be_beyond_doubt() -> None:
+    """They are not lost with it, and come to their turn as soon as it has answered."""
+    async with a_pool(scripted()) as pool:
+        slow = asking(pool, "slow to stop")
+        await until_full(pool, 1)
+        child = await the_child(pool)
+        slow.cancel()
+        assert await pid_of(pool) == child.pid
+
+
 async def test_children_that_end_without_an_answer_are_waited_after() -> None:
     """Twice as long each time; meanwhile calls fail at once, and say how long."""
     clock, before = SteppedClock(), pids()
