@@ -38,11 +38,10 @@ FAILURES = frozenset(
         ErrorType.CONNECTION_FAILED,
         ErrorType.BACKEND_ERROR,
         ErrorType.OVERLOADED,
-        ErrorType.WORKER_CRASHED,
     }
 )
-"""What says that the back-end is away. Other errors are the caller's, the program's, the
-operator's, or ask for fewer calls: all of them are answers."""
+"""What says that the back-end is away, as a crash does. Other errors are the caller's, the
+program's, the operator's, or ask for fewer calls: all of them are answers."""
 
 LIMIT = "limit"
 """What the context of a failure holds that one of our own limits caused."""
@@ -157,6 +156,8 @@ class GuardedAdapter:
         """Tell the breaker what a failure says of the back-end."""
         if failure.type is ErrorType.TIMEOUT:
             passage.timed_out(call.told.waited_s)
+        elif failure.type is ErrorType.WORKER_CRASHED:
+            passage.crashed()
         elif failure.type in FAILURES and LIMIT not in failure.context:
             passage.failed()
 

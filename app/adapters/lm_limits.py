@@ -1,11 +1,38 @@
 """The limits of the operator's LMs: one line for each, whichever adapters ask it."""
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
 
 from app.policies.clock import Clock
-from app.policies.limiter import Limiter
+from app.policies.limiter import Limiter, Priority, Turn
 from app.policies.limits import Limits
+from app.policies.rate import Word
 from app.settings import LMSettings
+
+
+class Line(Protocol):
+    """The line before an LM, wherever it stands."""
+
+    def turn(
+        self, priority: Priority, *, tokens: int, has_s: float
+    ) -> AbstractAsyncContextManager[Turn]:
+        """Wait for a turn of a call that has so many seconds; raises LimitReachedError."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody go for so long."""
+        ...
+
+    def hear(self, requests: Word | None, tokens: Word | None) -> None:
+        """Keep to what the server says of how much it still takes."""
+        ...
+
+
+class Lines(Protocol):
+    """The lines before LMs, by the names of these."""
+
+    def __getitem__(self, name: str) -> Line: ...
 
 
 class LMLimiters:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from app.adapters.base import Adapter
-from app.adapters.lm_limits import LMLimiters
+from app.adapters.lm_limits import Lines, LMLimiters
 from app.policies.clock import Clock, SystemClock
 from app.settings import LMSettings, SettingsError
 from app.telemetry.metrics import Metrics
@@ -36,10 +36,10 @@ class AdapterSetup:
     metrics: Metrics = field(default_factory=Metrics)
     member: Callable[[str], Adapter] = no_member
     is_asked_for: bool = True
-    limiters: LMLimiters | None = None
+    limiters: Lines | None = None
 
     @property
-    def lm_limiters(self) -> LMLimiters:
+    def lm_limiters(self) -> Lines:
         """The lines of the LMs; its own where it shares them with nobody."""
         return self.limiters or LMLimiters(self.lms, self.clock)
 

@@ -46,6 +46,20 @@ def test_opens_after_failures_in_a_row() -> None:
     assert _wait_of(breaker) == OPEN_S
 
 
+def test_calls_that_are_lost_in_one_crash_are_one_failure() -> None:
+    """However many they are; those that begin after it are lost in another."""
+    clock = ManualClock()
+    breaker = _breaker(clock)
+    for crashes in range(1, MOST + 1):
+        lost = [breaker.admit() for _ in range(10)]
+        clock.advance(1)
+        for passage in lost:
+            with passage:
+                passage.crashed()
+        assert breaker.failures == crashes
+    assert breaker.state is BreakerState.OPEN
+
+
 def test_a_success_between_failures_starts_the_row_anew() -> None:
     """Failures count only where none of the calls between them succeeded."""
     breaker = _breaker()

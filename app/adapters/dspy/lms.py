@@ -17,8 +17,9 @@ from app.adapters.dspy.metering import LMMeter
 from app.adapters.dspy.surroundings import Surroundings
 from app.adapters.dspy.token_guess import TokenGuess
 from app.adapters.errors import AdapterError, ErrorType
+from app.adapters.lm_limits import Line
 from app.adapters.usage import Usage
-from app.policies.limiter import Limiter, LimitReachedError, Turn
+from app.policies.limiter import LimitReachedError, Turn
 from app.policies.limits import Limit
 
 
@@ -141,7 +142,7 @@ def _predictor() -> str | None:
     return next((name for name, predictor in named if predictor is modules[-1]), None)
 
 
-def _engine(lm: ServedLM, around: Surroundings, limiter: Limiter) -> Mapping[str, Any]:
+def _engine(lm: ServedLM, around: Surroundings, limiter: Line) -> Mapping[str, Any]:
     if lm.endpoint is None:
         return {"api_key": lm.key, "timeout": lm.timeout_s}
     engine = ChatCompletionsEngine(lm.endpoint, around.servers, around.clock, limiter.hear)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from app.adapters.dspy.servers import ModelServers
-from app.adapters.lm_limits import LMLimiters
+from app.adapters.lm_limits import Lines
 from app.policies.clock import Clock
 from app.telemetry.metrics import Metrics
 
@@ -13,6 +13,6 @@ class Surroundings:
     """The way to servers, the lines before the LMs, time, and what is counted."""
 
     servers: ModelServers
-    limiters: LMLimiters
+    limiters: Lines
     clock: Clock
     metrics: Metrics

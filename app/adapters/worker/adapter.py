@@ -57,7 +57,7 @@ def child_pool(
 ) -> ChildPool:
     """Make the pool that the options ask for, of children that `command` starts."""
     options = read_options(setup, WorkerOptions)
-    start = Start(options.runs, setup.name, lm_documents(setup, options.processes))
+    start = Start(options.runs, setup.name, lm_documents(setup))
     environment = child_environment(setup.environment, options.environment)
     launch = Launch(command, environment, tuple(_secrets(setup, options)))
 
@@ -95,7 +95,8 @@ class WorkerAdapter(PreparingAdapter[Program]):
         self._clock = setup.clock
         # What needs no program is asked of an adapter in this process; it reads the LMs as well.
         self._twin = RUNS[read_options(setup, WorkerOptions).runs](replace(setup, options={}))
-        around = Surroundings(setup.clock, Random(), setup.metrics)  # noqa: S311 - ids, jitter
+        random = Random()  # noqa: S311 - ids, jitter
+        around = Surroundings(setup.clock, random, setup.metrics, setup.lm_limiters)
         self._pool = make_pool(setup, around)
         self._is_asked_for = setup.is_asked_for
 

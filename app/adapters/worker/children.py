@@ -11,6 +11,7 @@ from uuid import UUID
 
 from app.adapters.base import Program, ProgramCall
 from app.adapters.errors import AdapterError
+from app.adapters.lm_limits import Lines
 from app.adapters.prepared import REVISIONS_HELD
 from app.adapters.usage import Usage
 from app.adapters.worker.conversation import Conversation
@@ -18,16 +19,21 @@ from app.adapters.worker.crashes import GONE, STOPPED, crash_of, in_words
 from app.adapters.worker.documents import execute_message, program_document
 from app.adapters.worker.frames import ProtocolError
 from app.adapters.worker.limits import Limits, Patience
+from app.adapters.worker.lines import ChildTurns
 from app.adapters.worker.link import Link
 from app.adapters.worker.messages import (
     Failure,
     Forget,
+    Heard,
     Hello,
     Hold,
+    Leave,
+    Pause,
     Ping,
     Pong,
     Prepare,
     Prepared,
+    Queue,
     Result,
     Spent,
     Start,
@@ -42,11 +48,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What children take from outside: time, chance, counters."""
+    """What children take from outside: time, chance, counters, the lines before the LMs."""
 
     clock: Clock
     random: Random
     metrics: Metrics
+    lines: Lines
     patience: Patience = field(default_factory=Patience)
 
 
@@ -69,6 +76,7 @@ class Child:
         self._conversation = Conversation(
             self._link, self._end, self._tell_relief, around.patience.answer_s
         )
+        self._turns = ChildTurns(around.lines, self._link.post)
         self._held: dict[UUID, dict[int, None]] = {}
         self._hello: asyncio.Future[None] = loop.create_future()
         self._used_up: asyncio.Future[None] = loop.create_future()
@@ -218,6 +226,10 @@ class Child:
             case Spent(_, lm, outcome, prompt, completion) as spent if lm in self._first.lms:
                 self._around.metrics.lm_called(lm, outcome, prompt, completion)
                 self._conversation.count(spent)
+            case (Queue() | Pause() | Heard()) as word if word.lm in self._first.lms:
+                self._turns.take(word)
+            case Leave() as leave:
+                self._turns.take(leave)
             case message:
                 raise ProtocolError(f"an untimely {message.kind}")
 
@@ -244,6 +256,7 @@ class Child:
         self._process.exited.add_done_callback(lambda _: self._end(GONE))
         reason = await self._ended
         self._link.close()
+        self._turns.close()
         is_going = reason in {GONE, STOPPED}
         code = await self._process.exit_code(patience.exit_s if is_going else 0)
         words = await self._process.last_words()

@@ -1,5 +1,6 @@
 """The adapters' values as messages hold them, and back."""
 
+import math
 from collections.abc import Mapping
 
 from app.adapters.base import Program, ProgramCall, ProgramResult
@@ -54,6 +55,8 @@ def execute_message(message_id: int, call: ProgramCall) -> Execute:
         attempt=call.attempt,
         repair=call.repair,
         is_traced=call.trace is not None,
+        priority=call.priority,
+        has_s=finite(call.seconds - call.told.waited_s),
     )
 
 
@@ -66,6 +69,8 @@ def read_call(program: Program, message: Execute) -> ProgramCall:
         attempt=message.attempt,
         repair=message.repair,
         trace=[] if message.is_traced else None,
+        priority=message.priority,
+        timeout_s=math.inf if message.has_s is None else message.has_s,
     )
 
 
@@ -77,6 +82,7 @@ def result_message(message_id: int, call: ProgramCall, result: ProgramResult) ->
         raw_output=result.raw_output,
         usage=result.usage,
         details=None if result.details is None else dict(result.details),
+        waited_s=call.told.waited_s,
         trace=_trace(call),
     )
 
@@ -104,6 +110,7 @@ def failure_message(
         retry_after=error.retry_after,
         raw_output=error.raw_output,
         usage=error.usage,
+        waited_s=0.0 if call is None else call.told.waited_s,
         trace=() if call is None else _trace(call),
     )
 
@@ -120,9 +127,9 @@ def read_failure(message: Failure) -> AdapterError:
     )
 
 
-def lm_documents(setup: AdapterSetup, processes: int) -> dict[str, Document]:
-    """Write the LMs for one child of so many: keys resolved, and its share of each limit."""
-    return {name: _lm_document(lm, setup.environment, processes) for name, lm in setup.lms.items()}
+def lm_documents(setup: AdapterSetup) -> dict[str, Document]:
+    """Write the LMs, with their keys; the lines before them stay here."""
+    return {name: _lm_document(lm, setup.environment) for name, lm in setup.lms.items()}
 
 
 def read_lms(documents: Mapping[str, Document]) -> dict[str, LMSettings]:
@@ -130,13 +137,13 @@ def read_lms(documents: Mapping[str, Document]) -> dict[str, LMSettings]:
     return {name: LMSettings.model_validate(of) for name, of in documents.items()}
 
 
-def _lm_document(lm: LMSettings, environment: Mapping[str, str], processes: int) -> Document:
-    share = max(1, lm.max_concurrency // processes)
-    return {
-        **lm.model_dump(mode="json", exclude=_KEYS),
-        "api_key": lm.key(environment),
-        "max_concurrency": share,
-    }
+def _lm_document(lm: LMSettings, environment: Mapping[str, str]) -> Document:
+    return {**lm.model_dump(mode="json", exclude=_KEYS), "api_key": lm.key(environment)}
+
+
+def finite(seconds: float) -> float | None:
+    """Give seconds as messages hold them: None without an end, never below 0."""
+    return None if seconds == math.inf else max(0.0, seconds)
 
 
 def _trace(call: ProgramCall) -> tuple[Document, ...]:

@@ -13,6 +13,9 @@ from app.adapters.errors import ErrorType
 from app.adapters.json_values import MAX_DEPTH
 from app.adapters.usage import Usage
 from app.adapters.worker.frames import ProtocolError
+from app.policies.limiter import Priority
+from app.policies.limits import Limit
+from app.policies.rate import Word
 
 MESSAGE_DEPTH = MAX_DEPTH + 8
 """How deep a message may be nested: its values, and what they stand in."""
@@ -103,6 +106,8 @@ class Execute:
     attempt: int
     repair: Repair | None
     is_traced: bool
+    priority: Priority
+    has_s: Seconds | None
     kind: Literal["execute"] = "execute"
 
 
@@ -120,6 +125,16 @@ class Ping:
 
     id: int
     kind: Literal["ping"] = "ping"
+
+
+@dataclass(frozen=True)
+class Come:
+    """The turn of this number has come; or never will, for a limit that would take too long."""
+
+    turn: int
+    limit: Limit | None = None
+    retry_after: Seconds | None = None
+    kind: Literal["come"] = "come"
 
 
 @dataclass(frozen=True)
@@ -146,6 +161,7 @@ class Result:
     raw_output: Any
     usage: Spending
     details: Document | None
+    waited_s: Seconds = 0.0
     trace: tuple[Document, ...] = ()
     kind: Literal["result"] = "result"
 
@@ -161,6 +177,7 @@ class Failure:
     retry_after: Seconds | None
     raw_output: Any
     usage: Spending
+    waited_s: Seconds = 0.0
     trace: tuple[Document, ...] = ()
     kind: Literal["failure"] = "failure"
 
@@ -188,10 +205,51 @@ class Spent:
     kind: Literal["spent"] = "spent"
 
 
+@dataclass(frozen=True)
+class Queue:
+    """Stand in the line of an LM, under a number of the child's own: answered by `Come`."""
+
+    turn: int
+    lm: str
+    priority: Priority
+    tokens: Count
+    has_s: Seconds | None
+    kind: Literal["queue"] = "queue"
+
+
+@dataclass(frozen=True)
+class Leave:
+    """The turn is over, or not waited for any more; so many tokens were spent, if that is known."""
+
+    turn: int
+    spent: Count | None = None
+    kind: Literal["leave"] = "leave"
+
+
+@dataclass(frozen=True)
+class Pause:
+    """The server of an LM asks for a pause."""
+
+    lm: str
+    seconds: Seconds
+    kind: Literal["pause"] = "pause"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The server of an LM has said how much it still takes."""
+
+    lm: str
+    requests: Word | None
+    tokens: Word | None
+    kind: Literal["heard"] = "heard"
+
+
 Question: TypeAlias = Prepare | Execute | Ping
 Answer: TypeAlias = Prepared | Result | Failure | Pong
-FromParent: TypeAlias = Start | Hold | Forget | Prepare | Execute | Cancel | Ping
-FromChild: TypeAlias = Hello | Prepared | Result | Failure | Pong | Spent
+FromParent: TypeAlias = Start | Hold | Forget | Prepare | Execute | Cancel | Ping | Come
+OfLines: TypeAlias = Queue | Leave | Pause | Heard
+FromChild: TypeAlias = Hello | Answer | Spent | OfLines
 Message = TypeVar("Message")
 
 _CONFIG = ConfigDict(strict=True, extra="forbid")

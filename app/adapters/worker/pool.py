@@ -56,7 +56,9 @@ class ChildPool:
 
     async def execute(self, call: ProgramCall) -> Result:
         """Run a program in a child; raises AdapterError, `worker_crashed` where there is none."""
+        began = self._clock.monotonic()
         async with self._place() as child:
+            call.told.waited_s += self._clock.monotonic() - began
             return await child.execute(call)
 
     async def prepare(self, program: Program) -> None:

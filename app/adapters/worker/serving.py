@@ -25,10 +25,12 @@ from app.adapters.worker.documents import (
     result_message,
 )
 from app.adapters.worker.frames import FrameTooLongError, ProtocolError
+from app.adapters.worker.lines import ParentLines
 from app.adapters.worker.link import Link
 from app.adapters.worker.messages import (
     Answer,
     Cancel,
+    Come,
     Execute,
     Forget,
     FromParent,
@@ -77,6 +79,7 @@ class ProgramServer:
         self._started: asyncio.Future[Start | None] = self._loop.create_future()
         self._lost: asyncio.Future[ProtocolError | None] = self._loop.create_future()
         self._adapter: Adapter | None = None
+        self._lines = ParentLines(self._link.post)
         self._programs: dict[tuple[UUID, int], Program] = {}
         self._answering: dict[int, asyncio.Task[None]] = {}
         self._working: set[asyncio.Task[Any]] = set()
@@ -97,7 +100,11 @@ class ProgramServer:
 
     async def _ready_adapter(self, start: Start) -> Adapter:
         setup = AdapterSetup(
-            start.name, lms=read_lms(start.lms), environment={}, metrics=ToldMetrics(self._tell)
+            start.name,
+            lms=read_lms(start.lms),
+            environment={},
+            metrics=ToldMetrics(self._tell),
+            limiters=self._lines,
         )
         adapter = self._runs[start.runs](setup)
         if isinstance(adapter, WarmsUp):
@@ -134,6 +141,8 @@ class ProgramServer:
                     self._loop.call_soon(self._answering[id].cancel)
             case Prepare() | Execute() | Ping():
                 self._answering[message.id] = self._begin(self._answer(message, adapter))
+            case Come():
+                self._lines.come(message)
             case Start():
                 raise ProtocolError("a second start")
 

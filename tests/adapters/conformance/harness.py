@@ -263,7 +263,8 @@ class SharedWorker:
         lm = LMSettings(model="openai/small", api_base=server.base_url)
         options = {"processes": 1, "environment": ["COVERAGE_PROCESS_CONFIG"]}
         setup = AdapterSetup("worker", options, lms={"main": lm})
-        around = Surroundings(setup.clock, Random(), setup.metrics)  # noqa: S311 - ids
+        random = Random()  # noqa: S311 - ids
+        around = Surroundings(setup.clock, random, setup.metrics, setup.lm_limiters)
         pool = child_pool(setup, around)
         self._stack.push_async_callback(pool.close)
         await pool.ready()

@@ -52,6 +52,7 @@ async def a_pool(
         clock or SystemClock(),
         Random(0),  # noqa: S311 - ids
         metrics or Metrics(),
+        setup.lm_limiters,
         patience or Patience(),
     )
     before = pids()

@@ -23,6 +23,7 @@ from app.adapters.worker.messages import (
     read_from_parent,
     write,
 )
+from app.policies.limiter import Priority
 
 VALUES = st.recursive(
     st.none()
@@ -54,15 +55,20 @@ def nested(depth: int) -> Any:
 def test_calls_arrive_as_they_were_sent(inputs: Any, config: Any, said: Any) -> None:
     """Whole numbers of any size, infinities, and texts of any characters."""
     repair = Repair(said, ("the answer is missing",))
-    message = Execute(2**62, uuid4(), 3, inputs, config, 2, repair, is_traced=True)
+    message = Execute(
+        *(2**62, uuid4(), 3, inputs, config, 2, repair),
+        is_traced=True,
+        priority=Priority.BATCH,
+        has_s=1.5,
+    )
     assert read_from_parent(write(message)) == message
 
 
 @given(outputs=DOCUMENTS, said=VALUES)
 def test_answers_arrive_as_they_were_sent(outputs: Any, said: Any) -> None:
     """Results and failures alike."""
-    result = Result(1, outputs, said, Usage(1, 2, 3, 4), outputs, (outputs,))
-    failure = Failure(1, ErrorType.TIMEOUT, "late", outputs, 2.5, said, Usage(), (outputs,))
+    result = Result(1, outputs, said, Usage(1, 2, 3, 4), outputs, 0.5, (outputs,))
+    failure = Failure(1, ErrorType.TIMEOUT, "late", outputs, 2.5, said, Usage(), 0.5, (outputs,))
     assert read_from_child(write(result)) == result
     assert read_from_child(write(failure)) == failure
 

@@ -13,6 +13,7 @@ import pytest
 from typing_extensions import override
 
 from app.adapters.errors import AdapterError, ErrorType
+from app.adapters.lm_limits import LMLimiters
 from app.adapters.usage import Usage
 from app.adapters.worker.children import Child, Surroundings
 from app.adapters.worker.frames import HEAD, FrameReader, frame
@@ -206,7 +207,7 @@ def a_damaged_pool(wire: Wire) -> ChildPool:
     """Give a pool of two children on such a wire."""
     clock = SystemClock()
     patience = Patience(answer_s=0.05)
-    around = Surroundings(clock, wire.random, Metrics(), patience)
+    around = Surroundings(clock, wire.random, Metrics(), LMLimiters({}, clock), patience)
     start = Start("mock", "workers", {"main": {}})
 
     def make() -> Child:

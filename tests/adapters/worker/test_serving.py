@@ -86,6 +86,8 @@ def an_execution(program: dict[str, Any], number: int = 1, **members: Any) -> di
         "attempt": 1,
         "repair": None,
         "is_traced": True,
+        "priority": "interactive",
+        "has_s": None,
         **members,
     }
 

@@ -55,18 +55,17 @@ def test_there_is_a_child_for_each_core() -> None:
 
 
 def test_children_are_told_the_lms_with_their_keys(tmp_path: Path) -> None:
-    """Wherever those stand; and each child has its share of what may be in flight."""
+    """Wherever those stand."""
     (tmp_path / "key").write_text("from a file\n")
     settings = {
-        "one": {"model": "openai/small", "api_key_env": "KEY", "max_concurrency": 64},
-        "two": {"model": "openai/big", "api_key_file": tmp_path / "key", "max_concurrency": 1},
+        "one": {"model": "openai/small", "api_key_env": "KEY"},
+        "two": {"model": "openai/big", "api_key_file": tmp_path / "key"},
         "three": {"model": "anthropic/x", "params": {"temperature": 0.5}, "timeout_ms": 5},
     }
     lms = {name: LMSettings.model_validate(of) for name, of in settings.items()}
     setup = AdapterSetup("w", lms=lms, environment={"KEY": "from a variable", "OTHER": "x"})
-    read = read_lms(lm_documents(setup, 3))
+    read = read_lms(lm_documents(setup))
     assert [lm.key({}) for lm in read.values()] == ["from a variable", "from a file", None]
-    assert [lm.max_concurrency for lm in read.values()] == [21, 1, 21]
     assert read["three"].params == {"temperature": 0.5}
     assert read["three"].timeout_ms == 5
 
