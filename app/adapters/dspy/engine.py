@@ -1,6 +1,6 @@
 """The engine for OpenAI-compatible servers: DSPy's contract for models, spoken over aiohttp."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, ClassVar, NoReturn
@@ -12,7 +12,7 @@ from dspy import lm15  # type: ignore[import-untyped]
 
 from app.adapters.dspy.endpoints import OPENAI, Endpoint
 from app.adapters.dspy.servers import Answer, AnswerTooLargeError, ModelServers
-from app.adapters.redaction import quote
+from app.adapters.redaction import MAX_QUOTE, quote
 from app.adapters.retry_after import retry_after_s
 from app.policies.clock import Clock
 
@@ -86,7 +86,7 @@ class ChatCompletionsEngine:
         except (aiohttp.ClientError, OSError, AnswerTooLargeError) as error:
             raise _failure(error) from error
         if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-            return _response(answer, request.model)
+            return _response(answer, request.model, self._endpoint.secrets)
         raise self._refusal(answer)
 
     def _refusal(self, answer: Answer) -> lm15.ProviderError:
@@ -152,11 +152,13 @@ def _error_text(body: bytes) -> tuple[str, str]:
     )
 
 
-def _response(answer: Answer, model: str) -> lm15.Response:
+def _response(answer: Answer, model: str, secrets: Sequence[str]) -> lm15.Response:
     try:
         document = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
-        raise lm15.ServerError("the answer is not JSON", status=answer.status) from None
+        said = quote(answer.body[: 2 * MAX_QUOTE].decode("utf-8", "replace"), secrets)
+        message = f"the answer is not JSON: {said or 'it is empty'}"
+        raise lm15.ServerError(message, status=answer.status) from None
     if not _holds_message(document):
         raise lm15.ServerError("the answer holds no message", status=answer.status)
     try:
