@@ -26,7 +26,8 @@ DspatchError
 │   ├── SignatureDeprecatedError
 │   ├── SignatureInUseError
 │   ├── StateUnavailableError
-│   └── InvalidTransitionError
+│   ├── InvalidTransitionError
+│   └── NothingToRetryError
 ├── ExecutionError                the record stands, and says the same
 │   ├── ExecutionCancelledError   409
 │   ├── ExecutionFailedError      502
@@ -262,6 +263,12 @@ class InvalidTransitionError(ConflictError):
     """The resource's status does not allow this move."""
 
     title = "The status does not allow this"
+
+
+class NothingToRetryError(ConflictError):
+    """Every item of the batch is completed: there is nothing that could run again."""
+
+    title = "There is nothing to retry"
 
 
 class ExecutionError(DspatchError):

@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 
 from app.api import (
     adapters,
+    batches,
     executions,
     lms,
     metrics,
@@ -35,6 +36,7 @@ from app.settings import Settings
 ROUTERS = (
     program_executions.router,  # first asked, since most requests are for it
     executions.router,
+    batches.router,
     signatures.router,
     signature_checks.router,
     programs.router,
@@ -52,6 +54,7 @@ TAGS = [
     {"name": "programs", "description": "Signatures on a module, an adapter, a configuration."},
     {"name": "executions", "description": "Runs of programs, and their records."},
     {"name": "adapters", "description": "Back-ends that run programs, and their LMs."},
+    {"name": "batches", "description": "Many runs of a program, on many inputs."},
     {"name": "probes", "description": "What Kubernetes and Prometheus ask."},
     {"name": "problems", "description": "What the types of problems mean."},
 ]

@@ -9,6 +9,10 @@ from functools import partial
 from random import Random
 
 from app.actions.background_execution import BackgroundExecution
+from app.actions.batch_processing import Batches
+from app.actions.batch_processing.acceptance import AcceptanceTools
+from app.actions.batch_processing.closing import BatchClosing
+from app.actions.batch_processing.lane import LaneTools
 from app.actions.execution_acceptance import ExecutionAcceptance
 from app.actions.execution_cancellation import ExecutionCancellation
 from app.actions.execution_replaying import ExecutionReplaying
@@ -43,6 +47,8 @@ from app.adapters.signature_modules import SignatureModules
 from app.background import Background, Work, repeatedly
 from app.checkpoints import Reached, crash_at
 from app.database import Database
+from app.jobs.dispatcher import Dispatcher
+from app.jobs.lane_dispatcher import LaneDispatcher
 from app.jobs.sweep import JobSweep
 from app.jobs.waiting import Waiting
 from app.jobs.worker import Worker, new_worker
@@ -51,6 +57,7 @@ from app.policies.clock import Clock, SystemClock
 from app.policies.drain import Drain
 from app.policies.loop_lag import LoopLag
 from app.policies.shield import Shield
+from app.policies.solitude import Solitude
 from app.processes.channel import ControlChannel, Kind
 from app.processes.heartbeat import Heartbeat
 from app.processes.limit_division import LimitDivision
@@ -74,6 +81,9 @@ RECORDER_GRACE_S = 3.0
 
 RESERVED = 4
 """Connections for what works where the pool is exhausted: keys, cancel, readiness, sweeps, jobs."""
+
+FOR_LANES = 6
+"""Connections by which lanes hand out and record items, beside those of requests."""
 
 ENDED_ELSEWHERE_EVERY_S = 1.0
 DIVIDE_LIMITS_EVERY_S = 5.0
@@ -113,6 +123,7 @@ class Runtime:
     idempotency: Idempotency
     replay_program: ProgramReplaying
     replay_execution: ExecutionReplaying
+    batches: Batches
     list_held_programs: HeldPrograms
     is_ready: Readiness
 
@@ -142,7 +153,7 @@ async def open_runtime(
         stack.push_async_callback(runs.close, RUNS_GRACE_S)
         _subscribe(base.channel, catalogue, ends, runs)
         run = BackgroundExecution(catalogue, adapters, records, runs, clock, random)
-        worker = _open_worker(stack, base, settings, runs, run)
+        worker = _open_worker(stack, base, settings, catalogue, runs, run)
         modules = SignatureModules(settings.imports.packages, environment)
         preparation, states = ProgramPreparation(adapters), ProgramStates(adapters)
         initialize_program = ProgramInitialization(database, catalogue, preparation, shield)
@@ -179,6 +190,7 @@ async def open_runtime(
             idempotency=Idempotency(database),
             replay_program=ProgramReplaying(database, clock),
             replay_execution=ExecutionReplaying(database, wait_for_execution),
+            batches=_batches(base, catalogue, ends, shield, runs),
             list_held_programs=HeldPrograms(),
             is_ready=Readiness(base.reserved, clock),
         )
@@ -297,13 +309,46 @@ async def _open_records(
 
 
 def _open_worker(
-    stack: AsyncExitStack, base: _Base, settings: Settings, runs: Runs, run: BackgroundExecution
+    stack: AsyncExitStack,
+    base: _Base,
+    settings: Settings,
+    catalogue: ProgramCatalogue,
+    runs: Runs,
+    run: BackgroundExecution,
 ) -> Worker:
-    worker = new_worker(base.reserved, settings, runs, run, base.clock, base.random)
+    dispatcher = Dispatcher(base.reserved, runs, run, base.clock, settings.worker.concurrency)
+    lanes = _open_lanes(stack, base, settings, catalogue, runs)
+    worker = new_worker(
+        base.reserved, settings, runs.owner_id, [dispatcher, lanes], base.clock, base.random
+    )
     stack.push_async_callback(worker.close)
     worker.start()
     base.background.start("take no more jobs", partial(worker.stop_with, base.drain))
     return worker
+
+
+def _open_lanes(
+    stack: AsyncExitStack,
+    base: _Base,
+    settings: Settings,
+    catalogue: ProgramCatalogue,
+    runs: Runs,
+) -> LaneDispatcher:
+    database = Database.connect(_narrowed(settings.database, FOR_LANES))
+    stack.push_async_callback(database.close)
+    tools = LaneTools(
+        database=database,
+        catalogue=catalogue,
+        adapters=base.adapters,
+        runs=runs,
+        solitude=Solitude(),
+        close=BatchClosing(database, base.channel, base.reached),
+        metrics=base.metrics,
+        clock=base.clock,
+        random=base.random,
+        keeps_traces=settings.telemetry.content,
+    )
+    return LaneDispatcher(tools, settings.worker.lanes)
 
 
 def _open_keyring(stack: AsyncExitStack, base: _Base) -> Keyring:
@@ -357,6 +402,13 @@ def _start_tasks(base: _Base) -> None:
 
 def _repeat(base: _Base, name: str, seconds: float, work: Work) -> None:
     base.background.start(name, repeatedly(seconds, work, base.clock, base.random))
+
+
+def _batches(
+    base: _Base, catalogue: ProgramCatalogue, ends: ExecutionEnds, shield: Shield, runs: Runs
+) -> Batches:
+    tools = AcceptanceTools(base.ids, base.clock, shield, runs.owner_id, base.reached)
+    return Batches.on(base.database, base.reserved, ends, catalogue, base.adapters, tools)
 
 
 async def _make_partitions(database: Database) -> None:

@@ -111,7 +111,7 @@ class ProcessesSettings(Group):
 
 
 class WorkerSettings(Group):
-    """The work that no request waits for: background executions."""
+    """The work that no request waits for: background executions and batches."""
 
     embedded: bool = Field(
         default=True, description="Work in `dspatch serve` too, not in `dspatch worker` alone."
@@ -121,6 +121,13 @@ class WorkerSettings(Group):
         ge=1,
         le=10_000,
         description="Background executions that one process runs at once.",
+    )
+    lanes: int = Field(
+        default=8,
+        ge=1,
+        le=1_000,
+        description="Lanes of batches that one process runs at once; a lane has up to 50 items in "
+        "flight, and the last of several is kept for batches that nobody works on.",
     )
 
 

@@ -167,7 +167,7 @@ def _included(
         str, Query(description=f"Parts to show, comma-separated: {', '.join(PARTS)}.")
     ] = "",
 ) -> set[str]:
-    return _parts(include, PARTS)
+    return parts_of(include, PARTS)
 
 
 def _included_in_one(
@@ -178,10 +178,11 @@ def _included_in_one(
         ),
     ] = "",
 ) -> set[str]:
-    return _parts(include, (*PARTS, TRACE))
+    return parts_of(include, (*PARTS, TRACE))
 
 
-def _parts(include: str, known: Sequence[str]) -> set[str]:
+def parts_of(include: str, known: Sequence[str]) -> set[str]:
+    """Read `include`; InvalidRequestError where a part is not known."""
     parts = set(include.split(",")) - {""}
     unknown = sorted(parts - set(known))
     if unknown:

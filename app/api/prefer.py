@@ -26,6 +26,14 @@ PARAMETER: Mapping[str, Any] = {
 }
 """The header in OpenAPI; a route that reads preferences has it in `openapi_extra`."""
 
+WAIT_PARAMETER: Mapping[str, Any] = {
+    **PARAMETER,
+    "description": f"`wait=N` answers 200 if the work ends within N seconds (at most "
+    f"{LONGEST_WAIT_S}), else 202 after that. Anything else has no effect.",
+    "example": "wait=5",
+}
+"""The header of routes that accept work in any case."""
+
 ANSWER_HEADERS: Mapping[str, Any] = {
     "Location": {"description": "Where it is found.", "schema": {"type": "string"}},
     APPLIED: {"description": "The preferences that were obeyed.", "schema": {"type": "string"}},
@@ -48,14 +56,31 @@ class Preference:
 
 def preference_of(request: Request) -> Preference:
     """Read what a request prefers; what is not understood has no effect, as RFC 7240 says."""
-    written = ",".join(request.headers.getlist(HEADER))
-    found = dict[str, str]()
-    for one in written.split(","):
-        name, _, value = one.split(";")[0].partition("=")
-        found.setdefault(name.strip().lower(), value.strip().strip('"'))
+    found = _read(request)
     if found.get("respond-async") != "":
         return Preference()
-    wait = found.get("wait", "")
-    if not _SECONDS.fullmatch(wait):
+    seconds = _seconds(found)
+    if seconds is None:
         return Preference(0, "respond-async")
-    return Preference(min(int(wait), LONGEST_WAIT_S), f"respond-async, wait={int(wait)}")
+    return Preference(min(seconds, LONGEST_WAIT_S), f"respond-async, wait={seconds}")
+
+
+def wait_of(request: Request) -> Preference:
+    """Read how long a request waits for the end of work that is accepted anyway."""
+    seconds = _seconds(_read(request))
+    if seconds is None:
+        return Preference()
+    return Preference(min(seconds, LONGEST_WAIT_S), f"wait={seconds}")
+
+
+def _read(request: Request) -> Mapping[str, str]:
+    found = dict[str, str]()
+    for one in ",".join(request.headers.getlist(HEADER)).split(","):
+        name, _, value = one.split(";")[0].partition("=")
+        found.setdefault(name.strip().lower(), value.strip().strip('"'))
+    return found
+
+
+def _seconds(found: Mapping[str, str]) -> int | None:
+    wait = found.get("wait", "")
+    return int(wait) if _SECONDS.fullmatch(wait) else None

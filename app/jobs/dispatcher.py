@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import replace
+from typing import ClassVar
 from uuid import UUID
 
 from app.actions.program_execution.runs import Runs
@@ -15,6 +16,7 @@ from app.errors import DatabaseUnavailableError
 from app.jobs.retry import GivenBackError
 from app.models import Execution
 from app.models.ids import first_id
+from app.models.pending_executions import QUEUE, TASK
 from app.policies.clock import Clock
 from app.processes.returning import give_back
 
@@ -36,6 +38,9 @@ class Dispatcher:
     Runs outlive the job that claimed them: what they are found by when this process dies is their
     owner.
     """
+
+    queue: ClassVar[str] = QUEUE
+    task: ClassVar[str] = TASK
 
     def __init__(
         self,

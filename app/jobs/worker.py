@@ -1,14 +1,13 @@
 """This process's share of the work that waits: engines that take jobs, and what their jobs run."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from random import Random
+from typing import ClassVar, Protocol
+from uuid import UUID
 
-from app.actions.program_execution.runs import Runs
 from app.database import Database
-from app.jobs.dispatcher import Dispatcher
 from app.jobs.engine import Engine, Queue
-from app.models import Execution
-from app.models.pending_executions import QUEUE, TASK
 from app.policies.clock import Clock
 from app.policies.drain import Drain, Stage
 from app.settings import Settings
@@ -17,21 +16,49 @@ LAST_WORD_S = 5.0
 """How long a closing process waits for a database that is away to take back its jobs."""
 
 
+class Dispatching(Protocol):
+    """What runs in this process on account of jobs of its queue, and outlives them."""
+
+    queue: ClassVar[str]
+    task: ClassVar[str]
+
+    async def __call__(self) -> None:
+        """Do what a job asks for."""
+        ...
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs."""
+        ...
+
+    async def until_idle(self) -> None:
+        """Return when nothing runs."""
+        ...
+
+    def stop(self) -> None:
+        """Take no more; what runs goes on."""
+        ...
+
+    async def close(self) -> None:
+        """Stop what runs, and let other processes run it at once."""
+        ...
+
+
 class Worker:
     """Works from `start` on; without engines there is nothing to do."""
 
-    def __init__(self, engines: Sequence[Engine], dispatcher: Dispatcher) -> None:
+    def __init__(self, engines: Sequence[Engine], dispatchers: Sequence[Dispatching]) -> None:
         self._engines = engines
-        self._dispatcher = dispatcher
+        self._dispatchers = dispatchers
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing runs that may end within the grace."""
-        return self._dispatcher.is_idle
+        return all(dispatcher.is_idle for dispatcher in self._dispatchers)
 
     async def until_idle(self) -> None:
         """Return when nothing runs."""
-        await self._dispatcher.until_idle()
+        await asyncio.gather(*(dispatcher.until_idle() for dispatcher in self._dispatchers))
 
     def start(self) -> None:
         """Take jobs from now on."""
@@ -40,7 +67,8 @@ class Worker:
 
     def stop(self) -> None:
         """Take no more work, and give back the jobs; what runs goes on."""
-        self._dispatcher.stop()
+        for dispatcher in self._dispatchers:
+            dispatcher.stop()
         for engine in self._engines:
             engine.stop()
 
@@ -52,23 +80,29 @@ class Worker:
     async def close(self) -> None:
         """Stop, and let other processes run at once what still runs here."""
         self.stop()
-        for engine in self._engines:
-            await engine.close(LAST_WORD_S)
-        await self._dispatcher.close()
+        await asyncio.gather(*(engine.close(LAST_WORD_S) for engine in self._engines))
+        await asyncio.gather(*(dispatcher.close() for dispatcher in self._dispatchers))
 
 
 def new_worker(
     database: Database,
     settings: Settings,
-    runs: Runs,
-    run: Callable[[Execution], Awaitable[None]],
+    process_id: Callable[[], UUID],
+    dispatchers: Sequence[Dispatching],
     clock: Clock,
     random: Random,
 ) -> Worker:
-    """Build the worker of a process that runs executions by `run`."""
-    dispatcher = Dispatcher(database, runs, run, clock, settings.worker.concurrency)
-    queues = [Queue(QUEUE, TASK, dispatcher, concurrency=1)] if settings.worker.embedded else []
+    """Build the worker of a process, with an engine for each dispatcher where it shall work."""
     engines = [
-        Engine(queue, settings.database, database, runs.owner_id, clock, random) for queue in queues
+        Engine(
+            Queue(dispatcher.queue, dispatcher.task, dispatcher, concurrency=1),
+            settings.database,
+            database,
+            process_id,
+            clock,
+            random,
+        )
+        for dispatcher in dispatchers
+        if settings.worker.embedded
     ]
-    return Worker(engines, dispatcher)
+    return Worker(engines, dispatchers)

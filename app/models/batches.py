@@ -9,6 +9,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Document, Instant
 
+QUEUE = "lanes"
+"""The queue of the engine in which it stands that lanes wait."""
+
+TASK = "run_lanes"
+"""What the engine has a process do then."""
+
 
 class Batch(Base):
     """Many executions of one program, handed out from the first to the last.

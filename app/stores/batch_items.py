@@ -12,6 +12,7 @@ from app.models import Execution
 from app.models.ids import item_id, item_range
 from app.models.states import ExecutionStatus, Outcome
 from app.stores.documents import dump_document
+from app.stores.pages import Page, Paged, on_rising_page, paged
 
 SLICE = 10_000
 """As many items are written by one statement."""
@@ -97,12 +98,18 @@ class NewItem:
 
 @dataclass(frozen=True)
 class ItemFilter:
-    """Which items a page of results is about; None asks for all."""
+    """Which items a page of results is about; None asks for all.
+
+    No item of an index from `from_index` on stands before `from_place`.
+    """
 
     status: ExecutionStatus | None = None
     outcome: Outcome | None = None
     from_index: int = 0
-    low: UUID | None = None
+    from_place: int = 0
+
+
+EVERY = ItemFilter()
 
 
 class BatchItemStore:
@@ -152,25 +159,21 @@ class BatchItemStore:
         return int(after - before)
 
     async def list_ended(
-        self, batch_id: UUID, wanted: ItemFilter, limit: int
-    ) -> Sequence[Execution]:
+        self, batch_id: UUID, page: Page, wanted: ItemFilter = EVERY
+    ) -> Paged[Execution]:
         """List items that have ended, in order of their index."""
-        low, high = item_range(batch_id)
-        query = (
-            select(Execution)
-            .where(
-                _TABLE.id.between(wanted.low or low, high),
-                _TABLE.finished_at.is_not(None),
-                _TABLE.item_index >= wanted.from_index,
-            )
-            .order_by(_TABLE.id)
-            .limit(limit)
+        _, high = item_range(batch_id)
+        query = select(Execution).where(
+            _TABLE.id.between(item_id(batch_id, wanted.from_place), high),
+            _TABLE.finished_at.is_not(None),
+            _TABLE.item_index >= wanted.from_index,
         )
         if wanted.status is not None:
             query = query.where(_TABLE.status == wanted.status)
         if wanted.outcome is not None:
             query = query.where(_TABLE.outcome == wanted.outcome)
-        return (await self._session.scalars(query)).all()
+        rows = (await self._session.scalars(on_rising_page(query, _TABLE.id, page))).all()
+        return paged(rows, page)
 
     async def list_unfinished(
         self, batch_id: UUID, after: UUID | None, limit: int

@@ -14,12 +14,15 @@ from uuid import UUID
 from sqlalchemy import Double, cast, extract, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import BatchLane, Execution, Process
+from app.models import Base, BatchLane, Process
+from app.models.batches import QUEUE, TASK
 from app.models.ids import item_id, item_range
 from app.models.states import BatchStatus, ExecutionStatus
 from app.stores.recorder.statements import ENDING, ITEM_ENDING, encoded, unnested
 
-_ITEMS = Execution.__table__.c
+_EXECUTIONS = Base.metadata.tables["executions"]
+_LANES = Base.metadata.tables["batch_lanes"]
+_ITEMS = _EXECUTIONS.c
 _ITEM = (
     _ITEMS.id,
     _ITEMS.item_index,
@@ -28,7 +31,7 @@ _ITEM = (
     _ITEMS.started_at,
     cast(func.round(extract("epoch", func.now() - _ITEMS.started_at) * 1_000, 3), Double),
 )
-_ROW = BatchLane.__table__.c
+_ROW = _LANES.c
 
 
 class LaneLostError(Exception):
@@ -100,7 +103,9 @@ WHERE NOT :is_first OR w.held = 0
 ORDER BY w.held, w.waits_since NULLS FIRST, w.batch_id, w.number LIMIT 1
 FOR UPDATE OF l SKIP LOCKED
 """)  # noqa: S608 - our own text
-_COUNT_WAITING = text(f"SELECT count(*) {_WAITING}")
+_COUNT_WAITING = text(f"""
+SELECT count(*) FROM (SELECT {_HELD} AS held {_WAITING}) AS w WHERE NOT :is_first OR w.held = 0
+""")  # noqa: S608 - our own text
 
 _FINISH = text(f"""
 WITH ended AS (
@@ -171,9 +176,24 @@ class LaneStore:
         await self._session.execute(_of(lane).values(values))
         return taken
 
-    async def count_waiting(self) -> int:
-        """Count the lanes that somebody should take."""
-        return int((await self._session.scalars(_COUNT_WAITING)).one())
+    async def count_waiting(self, *, is_first: bool = False) -> int:
+        """Count the lanes that somebody should take; with `is_first`, of batches without any."""
+        bound = {"is_first": is_first}
+        return int((await self._session.scalars(_COUNT_WAITING, bound)).one())
+
+    async def wake_up(self) -> None:
+        """Have some process look for lanes that wait, with this transaction's commit."""
+        await wake_up(self._session)
+
+    async def remind(self) -> None:
+        """Wake somebody up where a lane waits."""
+        if await self.count_waiting():
+            await self.wake_up()
+
+    async def list_held(self, owner_id: UUID) -> Sequence[tuple[UUID, int]]:
+        """List the lanes that a process holds: batch and number."""
+        query = select(_ROW.batch_id, _ROW.number).where(_ROW.owner_id == owner_id, _ROW.is_held)
+        return [(row.batch_id, row.number) for row in await self._session.execute(query)]
 
     async def _is_another(self, lane: BatchLane, owner_id: UUID) -> bool:
         """Tell whether the lane's holder is somebody else who lives."""
@@ -183,12 +203,12 @@ class LaneStore:
 
     async def _take_back(self, lane: HeldLane, from_id: UUID | None) -> Sequence[Item]:
         statement = (
-            update(Execution)
+            update(_EXECUTIONS)
             .where(
-                Execution.id.between(*item_range(lane.batch_id)),
-                Execution.owner_id == from_id,
-                Execution.status == ExecutionStatus.RUNNING,
-                Execution.lane == lane.number,
+                _ITEMS.id.between(*item_range(lane.batch_id)),
+                _ITEMS.owner_id == from_id,
+                _ITEMS.status == ExecutionStatus.RUNNING,
+                _ITEMS.lane == lane.number,
             )
             .values(owner_id=lane.owner_id)
             .returning(*_ITEM)
@@ -209,7 +229,7 @@ class LaneStore:
         """Write the lost attempts of items into their records."""
         await self.fence(lane)
         for item in items:
-            statement = update(Execution).where(Execution.id == item.id)
+            statement = update(_EXECUTIONS).where(_ITEMS.id == item.id)
             await self._session.execute(statement.values(attempts=item.attempts))
 
     async def set_alone(self, lane: HeldLane, place: int | None) -> None:
@@ -229,12 +249,12 @@ class LaneStore:
             return None
         before, after = moved
         statement = (
-            update(Execution)
+            update(_EXECUTIONS)
             .where(
-                Execution.id.between(
+                _ITEMS.id.between(
                     item_id(lane.batch_id, before), item_id(lane.batch_id, after - 1)
                 ),
-                Execution.status == ExecutionStatus.PENDING,
+                _ITEMS.status == ExecutionStatus.PENDING,
             )
             .values(
                 status=ExecutionStatus.RUNNING,
@@ -265,7 +285,7 @@ class LaneStore:
         bound |= {"batch_id": lane.batch_id, "number": lane.number}
         ended = set((await self._session.scalars(_FINISH, bound)).all())
         if poisonous:
-            more = {"poisonous": BatchLane.poisonous + poisonous}
+            more = {"poisonous": _ROW.poisonous + poisonous}
             await self._session.execute(_of(lane).values(more))
         return ended
 
@@ -277,6 +297,8 @@ class LaneStore:
         values = {"is_held": False, "alone": None} | ({"waits_since": func.now()} if waits else {})
         statement = _of(lane).where(_ROW.token == lane.token).values(values)
         released = await self._session.scalars(statement.returning(_ROW.number))
+        if waits:
+            await self.wake_up()
         return released.one_or_none() is not None
 
     async def list_numbers(self, batch_id: UUID) -> Sequence[int]:
@@ -299,9 +321,14 @@ class LaneStore:
             raise LaneLostError(f"Lane {lane.number} of batch {lane.batch_id} was taken.")
 
 
+async def wake_up(session: AsyncSession) -> None:
+    """Have some process look for lanes that wait."""
+    await session.execute(select(func.dspatch_wake_up(QUEUE, TASK)))
+
+
 def _items(rows: Iterable[Any]) -> Sequence[Item]:
     return sorted((Item(*row) for row in rows), key=lambda item: item.id)
 
 
 def _of(lane: HeldLane) -> Any:
-    return update(BatchLane).where(_ROW.batch_id == lane.batch_id, _ROW.number == lane.number)
+    return update(_LANES).where(_ROW.batch_id == lane.batch_id, _ROW.number == lane.number)

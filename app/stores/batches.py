@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.errors import BatchNotFoundError
 from app.models import Batch, BatchLane, BatchUpload
 from app.models.states import BATCH_MOVES, BatchStatus, batch_origins
+from app.stores.batch_lanes import wake_up
 from app.stores.pages import Page, Paged, on_page, paged
 
 _LANES = BatchLane.__table__.c
@@ -57,13 +59,14 @@ _SUMMED = select(*_SUMS).where(_LANES.batch_id == Batch.id).lateral("summed")
 
 @dataclass(frozen=True)
 class BatchReading:
-    """A batch and its counts at one moment; they add up to its items.
+    """A batch and its counts at the moment `read_at`; they add up to its items.
 
     `batch` counts what no lane has ended, `tally` the rest.
     """
 
     batch: Batch
     tally: Tally
+    read_at: datetime
 
     @property
     def id(self) -> UUID:
@@ -120,6 +123,7 @@ class BatchStore:
         ]
         if lanes:
             await self._session.execute(insert(BatchLane).values(waits_since=func.now()), lanes)
+            await wake_up(self._session)
 
     async def get(self, batch_id: UUID) -> BatchReading:
         """Find a batch with its counts; BatchNotFoundError where there is none."""
@@ -262,10 +266,10 @@ class BatchStore:
 
 def _reading() -> Select[Any]:
     """Select batches and their tallies: one statement, so that the counts are of one moment."""
-    query = select(Batch, *_SUMMED.c).join(_SUMMED, true())
+    query = select(Batch, func.now(), *_SUMMED.c).join(_SUMMED, true())
     return query.execution_options(populate_existing=True)
 
 
 def _read(row: Any) -> BatchReading:
-    batch, *sums = row
-    return BatchReading(batch, Tally(*sums))
+    batch, read_at, *sums = row
+    return BatchReading(batch, Tally(*sums), read_at)

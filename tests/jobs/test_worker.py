@@ -38,7 +38,7 @@ async def test_work_is_taken_and_given_back(
         clock,
         Random(0),  # noqa: S311 - jitter
     )
-    worker = Worker([engine], dispatcher)
+    worker = Worker([engine], [dispatcher])
     worker.start()
     assert worker.is_idle
     async with database.transaction() as tx:

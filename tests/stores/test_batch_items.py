@@ -25,8 +25,8 @@ ERROR = {"type": "cancelled", "message": "so"}
 
 async def ended(tx: Transaction, batch_id: UUID, **wanted: Any) -> list[int]:
     """List the indexes of items that have ended."""
-    found = await tx.batch_items.list_ended(batch_id, ItemFilter(**wanted), 100)
-    return [item.item_index or 0 for item in found]
+    found = await tx.batch_items.list_ended(batch_id, Page(100), ItemFilter(**wanted))
+    return [item.item_index or 0 for item in found.items]
 
 
 async def counted(tx: Transaction) -> int:
@@ -76,7 +76,7 @@ async def test_invalid_items_come_in_as_failed(database: Database) -> None:
     """They have ended when they come, are counted, and keep their inputs and their error."""
     async with database.transaction() as tx:
         batch_id = await a_batch(tx, 4, invalid=(1, 2))
-        found = await tx.batch_items.list_ended(batch_id, ItemFilter(), 10)
+        found = (await tx.batch_items.list_ended(batch_id, Page(10))).items
         assert await counted(tx) == 2
     assert [item.item_index for item in found] == [1, 2]
     (one, _) = found
@@ -99,7 +99,7 @@ async def test_the_rest_is_cancelled_in_slices(database: Database) -> None:
             assert await tx.batch_items.cancel_slice(batch_id, ERROR, 3) == moved
             seen.append(counts(await tx.batches.get(batch_id)))
         assert await counted(tx) == before + 4
-        found = await tx.batch_items.list_ended(batch_id, ItemFilter(from_index=2), 10)
+        found = (await tx.batch_items.list_ended(batch_id, Page(), ItemFilter(from_index=2))).items
     assert seen == [[2, 1, 1, 1, 2], [0, 1, 1, 1, 4], [0, 1, 1, 1, 4]]
     assert [item.status for item in found] == ["cancelled", "failed", *["cancelled"] * 3]
     assert (found[0].outcome, found[0].error, found[0].duration_ms) == ("cancelled", ERROR, 0.0)
@@ -116,12 +116,14 @@ async def test_ended_items_are_listed_in_order(database: Database) -> None:
         await tx.lanes.finish(lane, [item_ending(items[2]), item_ending(items[0]), timeout])
         assert await ended(tx, batch_id) == [0, 1, 2, 3]
         assert await ended(tx, batch_id, from_index=2) == [2, 3]
-        assert await ended(tx, batch_id, low=item_id(batch_id, 3)) == [3]
+        assert await ended(tx, batch_id, from_place=3) == [3]
         assert await ended(tx, batch_id, status=ExecutionStatus.FAILED) == [1, 2]
         assert await ended(tx, batch_id, outcome=Outcome.TIMEOUT) == [2]
         assert await ended(tx, IDS.new()) == []
-        found = await tx.batch_items.list_ended(batch_id, ItemFilter(), 2)
-        assert [item.item_index for item in found] == [0, 1]
+        first = await tx.batch_items.list_ended(batch_id, Page(3))
+        rest = await tx.batch_items.list_ended(batch_id, Page(3, first.next_cursor))
+        assert [item.item_index for item in [*first.items, *rest.items]] == [0, 1, 2, 3]
+        assert rest.next_cursor is None
 
 
 async def test_what_did_not_complete_is_listed_in_order(database: Database) -> None:

@@ -9,8 +9,8 @@ import pytest
 from app.database import Database, Transaction
 from app.models.ids import item_id, place_of
 from app.models.states import BatchStatus, ExecutionStatus, Outcome
-from app.stores.batch_items import ItemFilter
 from app.stores.batch_lanes import HeldLane, Item, LaneLostError
+from app.stores.pages import Page
 from tests.stores.rows import (
     IDS,
     a_batch,
@@ -366,7 +366,7 @@ async def test_counts_add_up_at_every_moment(database: Database) -> None:
     assert min(await reading) > 3
     async with database.transaction() as tx:
         found = await tx.batches.get(batch_id)
-        items = await tx.batch_items.list_ended(batch_id, ItemFilter(), total)
+        items = (await tx.batch_items.list_ended(batch_id, Page(total))).items
     statuses = [item.status for item in items]
     by_sql = [statuses.count(status) for status in ("completed", "failed", "cancelled")]
     assert counts(found) == [0, 0, *by_sql]

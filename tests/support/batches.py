@@ -28,8 +28,8 @@ from app.policies.clock import Clock, SystemClock
 from app.policies.shield import Shield
 from app.policies.solitude import Solitude
 from app.processes.channel import ControlChannel
-from app.stores.batch_items import ItemFilter
 from app.stores.batches import BatchReading
+from app.stores.pages import Page
 from app.telemetry.metrics import Metrics
 from tests.stores.rows import ABOUT
 from tests.support.adapters import ScriptedAdapter, answer
@@ -102,10 +102,16 @@ async def never() -> bool:
 class Peer:
     """A process that works on batches, as far as lanes know: it can be killed."""
 
-    def __init__(self, database: Database, adapter: Adapter, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        adapter: Adapter,
+        clock: Clock | None = None,
+        reached: Reached = nothing,
+    ) -> None:
         self.database = database
         self.id = new_ids().new()
-        self.runs = Runs(lambda: self.id)
+        self.runs = Runs(lambda: self.id, reached)
         self.clock = clock or SystemClock()
         random = Random(0)  # noqa: S311 - jitter
         channel = ControlChannel(self.clock, random)
@@ -181,4 +187,4 @@ async def a_stored_batch(database: Database, program: Program, count: int, **mem
 async def items_of(database: Database, batch_id: UUID) -> Sequence[Execution]:
     """List the items of a batch that have ended."""
     async with database.transaction() as tx:
-        return await tx.batch_items.list_ended(batch_id, ItemFilter(), 100_000)
+        return (await tx.batch_items.list_ended(batch_id, Page(100_000))).items

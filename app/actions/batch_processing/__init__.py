@@ -1,1 +1,52 @@
 """Batches: accepted whole, run by lanes over all processes, closed when every item has ended."""
+
+from dataclasses import dataclass
+
+from app.actions.batch_processing.acceptance import AcceptanceTools, BatchAcceptance
+from app.actions.batch_processing.cancellation import BatchCancellation
+from app.actions.batch_processing.pausing import BatchPausing, BatchResuming
+from app.actions.batch_processing.reporting import BatchReporting
+from app.actions.batch_processing.results import BatchResulting
+from app.actions.batch_processing.retrying import BatchRetrying
+from app.actions.batch_processing.waiting import BatchWaiting
+from app.actions.execution_waiting import ExecutionEnds
+from app.actions.program_catalogue import ProgramCatalogue
+from app.adapters.registry import AdapterRegistry
+from app.database import Database
+
+
+@dataclass(frozen=True)
+class Batches:
+    """What clients may ask for of batches."""
+
+    accept: BatchAcceptance
+    wait: BatchWaiting
+    report: BatchReporting
+    list_results: BatchResulting
+    pause: BatchPausing
+    resume: BatchResuming
+    cancel: BatchCancellation
+    retry: BatchRetrying
+
+    @classmethod
+    def on(
+        cls,
+        database: Database,
+        reserved: Database,
+        ends: ExecutionEnds,
+        catalogue: ProgramCatalogue,
+        adapters: AdapterRegistry,
+        tools: AcceptanceTools,
+    ) -> "Batches":
+        """Build all of it; what must work at full load too has the reserved connections."""
+        accept = BatchAcceptance(database, catalogue, adapters, tools)
+        return cls(
+            accept=accept,
+            wait=BatchWaiting(database, ends, tools.clock),
+            report=BatchReporting(database),
+            list_results=BatchResulting(database),
+            pause=BatchPausing(reserved),
+            resume=BatchResuming(reserved),
+            cancel=BatchCancellation(reserved),
+            retry=BatchRetrying(database, accept),
+        )

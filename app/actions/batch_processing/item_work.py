@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 from random import Random
 from typing import Any
 
@@ -10,7 +11,7 @@ from app.actions.program_catalogue import RunnableProgram
 from app.actions.program_execution.attempts import Attempts, Surroundings
 from app.actions.program_execution.ending import Ending
 from app.actions.program_execution.options import ExecutionOptions
-from app.adapters.base import ProgramCall
+from app.adapters.base import Program, ProgramCall
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.guarded import GuardedAdapter
 from app.adapters.usage import Usage
@@ -39,6 +40,11 @@ class ItemWork:
     random: Random
     keeps_traces: bool = False
 
+    @cached_property
+    def program(self) -> Program:
+        """The program as the adapter sees it."""
+        return self.runnable.for_adapter()
+
     async def __call__(self, item: Item) -> Row:
         """Run an item; whatever happens but its cancellation is its end."""
         current_execution_id.set(str(item.id))
@@ -47,9 +53,9 @@ class ItemWork:
             error = AdapterError(ErrorType.PROGRAM_NOT_FOUND, reason)
             return ending_row(item, Ending.failed(error))
         trace: list[Any] | None = [] if self.keeps_traces else None
-        program, options = self.runnable.for_adapter(), self.options
+        options = self.options
         call = ProgramCall(
-            program, item.inputs, options.config, trace=trace, priority=Priority.BATCH
+            self.program, item.inputs, options.config, trace=trace, priority=Priority.BATCH
         )
         surroundings = Surroundings(self.adapter, self.clock, self.random)
         attempts = Attempts(call, self.runnable.compiled, options, surroundings)

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
+from typing import NamedTuple
+from uuid import UUID
 
 from app.actions.batch_processing.closing import BatchClosing
 from app.actions.batch_processing.feed import Feed
@@ -28,7 +30,6 @@ from app.adapters.registry import AdapterRegistry
 from app.checkpoints import Checkpoint
 from app.database import Database
 from app.errors import DatabaseUnavailableError
-from app.models import Execution
 from app.models.ids import place_of
 from app.models.states import ExecutionStatus, ProgramStatus
 from app.policies.clock import Clock
@@ -95,6 +96,13 @@ async def _leave_behind(records: LaneRecords, run: "LaneRun | None") -> None:
             if run is not None:
                 await run.ledger.settled()
             await records.release(waits=True)
+
+
+class OwnedItem(NamedTuple):
+    """An item that runs here."""
+
+    id: UUID
+    owner_id: UUID
 
 
 class LaneRun:
@@ -206,8 +214,7 @@ class LaneRun:
 
     async def _run(self, item: Item) -> None:
         with self._tools.runs.run() as run:
-            owned = Execution(id=item.id, owner_id=self._taken.lane.owner_id)
-            self._tools.runs.begin(run, owned)
+            self._tools.runs.begin(run, OwnedItem(item.id, self._taken.lane.owner_id))
             self._active.add(run)
             try:
                 row: Row | None = await self._work(item)

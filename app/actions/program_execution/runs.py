@@ -4,12 +4,25 @@ import asyncio
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from app.checkpoints import Reached, nothing
 from app.database import Database
-from app.models import Execution
+
+
+class Owned(Protocol):
+    """An execution that runs here: its id, and that under which this process runs it."""
+
+    @property
+    def id(self) -> UUID:
+        """The id of the record."""
+        ...
+
+    @property
+    def owner_id(self) -> UUID | None:
+        """The process that runs it."""
+        ...
 
 
 @dataclass(eq=False)
@@ -17,7 +30,7 @@ class Run:
     """A task that runs an execution; `execution` is None until its record has begun."""
 
     task: asyncio.Task[Any]
-    execution: Execution | None = None
+    execution: Owned | None = None
     is_called_off: bool = False
 
     def call_off(self) -> None:
@@ -53,7 +66,7 @@ class Runs:
             if run.execution is not None:
                 del self._begun[run.execution.id]
 
-    def begin(self, run: Run, execution: Execution) -> None:
+    def begin(self, run: Run, execution: Owned) -> None:
         """Know the execution of a run, whose record has begun."""
         run.execution = execution
         self._begun[execution.id] = run

@@ -1,0 +1,257 @@
+"""What clients send and see of batches."""
+
+from collections.abc import Callable, Collection, Mapping
+from operator import attrgetter
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field
+
+from app.actions.batch_processing.acceptance import OnInvalid
+from app.actions.batch_processing.options import BatchOptions
+from app.actions.batch_processing.reporting import MOST_ITEMS, BatchReport
+from app.api.executions import Attempt, Usage
+from app.api.views import Document, Instant, RequestBody, View
+from app.models import Execution as ExecutionRow
+from app.models.states import BatchStatus, ExecutionStatus, Outcome
+
+_DEFAULTS = BatchOptions()
+
+
+class BatchOptionsBody(RequestBody):
+    """How a batch is run; times in milliseconds."""
+
+    batch_size: Annotated[int, Field(strict=True, ge=1, le=1_000)] = Field(
+        default=_DEFAULTS.batch_size,
+        description="Items that are handed out and recorded together, at most.",
+    )
+    max_concurrency: Annotated[int, Field(strict=True, ge=1, le=1_000)] = Field(
+        default=_DEFAULTS.max_concurrency,
+        description="Items in flight at once, over all processes.",
+    )
+    timeout_per_item: Annotated[int, Field(strict=True, ge=1, le=3_600_000)] = Field(
+        default=_DEFAULTS.timeout_per_item, description="Of one attempt."
+    )
+    continue_on_error: Annotated[bool, Field(strict=True)] = Field(
+        default=_DEFAULTS.continue_on_error,
+        description="Whether the others run when an item has failed.",
+    )
+    retry_failed: Annotated[bool, Field(strict=True)] = Field(
+        default=_DEFAULTS.retry_failed, description="False: no retries."
+    )
+    max_retries: Annotated[int, Field(strict=True, ge=0, le=10)] = Field(
+        default=_DEFAULTS.max_retries, description="Attempts after the first."
+    )
+    retry_delay: Annotated[int, Field(strict=True, ge=0, le=60_000)] = Field(
+        default=_DEFAULTS.retry_delay, description="Where the exponential back-off begins."
+    )
+    max_repairs: Annotated[int, Field(strict=True, ge=0, le=5)] = Field(
+        default=_DEFAULTS.max_repairs,
+        description="How often the model is asked again where its outputs do not validate.",
+    )
+
+
+class BatchCreate(RequestBody):
+    """Many runs of a program."""
+
+    batch_inputs: list[Any] = Field(
+        description="The inputs of each item.",
+        examples=[[{"question": "What is the capital of France?"}, {"question": "Of Peru?"}]],
+    )
+    batch_options: BatchOptionsBody = Field(default_factory=BatchOptionsBody)
+    on_invalid: OnInvalid = Field(
+        default=OnInvalid.REJECT,
+        description="What becomes of the batch where inputs do not fit the signature: nothing is "
+        "accepted, or these items are recorded as failed and the others run.",
+    )
+    metadata: Document = Field(default_factory=dict, description="The client's alone.")
+
+
+class BatchRetry(RequestBody):
+    """The rest of a batch, once more."""
+
+    batch_options: BatchOptionsBody = Field(
+        default_factory=BatchOptionsBody,
+        description="Options that shall be others than before; the rest stays as it was.",
+        examples=[{"max_concurrency": 8}],
+    )
+
+
+class BatchProgress(View):
+    """How far a batch has come."""
+
+    done: int
+    rate_per_s: float
+    eta_ms: float | None
+
+
+class Percentiles(View):
+    """Of the durations of ended items, in milliseconds; null before the batch's end."""
+
+    p50: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+
+
+class BatchSummary(View):
+    """The counts of a batch in short."""
+
+    completed: int
+    failed: int
+    total: int
+    duration_seconds: float | None
+
+
+class BatchSuccess(View):
+    """A completed item."""
+
+    index: int
+    custom_id: str | None
+    outputs: Document | None
+
+
+class BatchFailure(View):
+    """An item that did not complete, or never ran."""
+
+    index: int
+    custom_id: str | None
+    inputs: Any
+    error: Document | None
+    outcome: Outcome | None
+    status: ExecutionStatus
+    duration_ms: float | None
+
+
+_FEW = f"Once the batch has ended, where it has at most {MOST_ITEMS} items; else null."
+
+
+class Batch(View):
+    """Many runs of a program, and what has come of them so far."""
+
+    batch_id: UUID
+    batch_execution_id: UUID = Field(description="The same as batch_id.")
+    program_id: UUID
+    program_revision: int
+    status: BatchStatus
+    retry_of: UUID | None
+    batch_options: Document
+    total_items: int
+    pending_items: int
+    running_items: int
+    successful_items: int
+    failed_items: int
+    cancelled_items: int
+    success_rate: float | None
+    progress: BatchProgress
+    total_duration_ms: float | None
+    average_item_duration_ms: float
+    percentiles: Percentiles
+    usage: Usage
+    retries: int
+    summary: BatchSummary
+    successful_outputs: list[BatchSuccess] | None = Field(description=_FEW)
+    failures: list[BatchFailure] | None = Field(description=_FEW)
+    error: Document | None
+    metadata: Document
+    created_at: Instant
+    started_at: Instant | None
+    finished_at: Instant | None
+
+
+class BatchList(View):
+    """One page of batches, newest first; their items are left out."""
+
+    items: list[Batch]
+    next_cursor: str | None
+
+
+class BatchResult(View):
+    """What came of one item."""
+
+    index: int
+    custom_id: str | None
+    execution_id: UUID
+    status: ExecutionStatus
+    outcome: Outcome | None
+    outputs: Document | None
+    error: Document | None
+    duration_ms: float | None
+    inputs: Any = None
+    attempts: list[Attempt] | None = None
+    usage: Usage | None = None
+
+
+class BatchResults(View):
+    """One page of results, in order of index."""
+
+    items: list[BatchResult]
+    next_cursor: str | None
+
+
+RESULT_PARTS = ("inputs", "attempts", "usage")
+"""What a result leaves out unless it is asked for."""
+
+_READ: Mapping[str, Callable[[ExecutionRow], Any]] = {
+    **{name: attrgetter(name) for name in BatchResult.model_fields},
+    "index": attrgetter("item_index"),
+    "execution_id": attrgetter("id"),
+}
+
+
+def result_document(row: ExecutionRow, hidden: Collection[str]) -> Document:
+    """Show an item as a BatchResult, without the parts that are hidden."""
+    return {name: read(row) for name, read in _READ.items() if name not in hidden}
+
+
+def batch_document(report: BatchReport) -> Document:
+    """Show a batch as a Batch."""
+    read, batch = report.read, report.read.batch
+    usage = {name: getattr(read.tally, name) for name in Usage.model_fields}
+    return {
+        "batch_id": batch.id,
+        "batch_execution_id": batch.id,
+        "program_id": batch.program_id,
+        "program_revision": batch.program_revision,
+        "status": batch.status,
+        "retry_of": batch.retry_of,
+        "batch_options": batch.batch_options,
+        "total_items": batch.total_items,
+        "pending_items": read.pending_items,
+        "running_items": read.running_items,
+        "successful_items": read.successful_items,
+        "failed_items": read.failed_items,
+        "cancelled_items": read.cancelled_items,
+        "success_rate": report.success_rate,
+        "progress": vars(report.progress),
+        "total_duration_ms": report.duration_ms,
+        "average_item_duration_ms": report.average_item_duration_ms,
+        "percentiles": batch.percentiles or dict.fromkeys(Percentiles.model_fields),
+        "usage": usage,
+        "retries": read.tally.retries,
+        "summary": _summary(report),
+        "successful_outputs": _shown(report.successes, BatchSuccess),
+        "failures": _shown(report.failures, BatchFailure),
+        "error": batch.error,
+        "metadata": batch.metadata_,
+        "created_at": batch.created_at,
+        "started_at": batch.started_at,
+        "finished_at": batch.finished_at,
+    }
+
+
+def _summary(report: BatchReport) -> Document:
+    duration_ms = report.duration_ms
+    return {
+        "completed": report.read.successful_items,
+        "failed": report.read.failed_items,
+        "total": report.read.batch.total_items,
+        "duration_seconds": None if duration_ms is None else round(duration_ms / 1_000, 6),
+    }
+
+
+def _shown(rows: Collection[ExecutionRow] | None, view: type[View]) -> list[Document] | None:
+    if rows is None:
+        return None
+    readers = {name: _READ.get(name, attrgetter(name)) for name in view.model_fields}
+    return [{name: read(row) for name, read in readers.items()} for row in rows]

@@ -1,0 +1,241 @@
+"""The routes of batches."""
+
+from functools import partial
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Depends, Query, Request, Response, status
+
+from app.actions.batch_processing.acceptance import BatchAcceptanceInput, Incoming
+from app.actions.batch_processing.options import BatchOptions
+from app.actions.batch_processing.reporting import report_of
+from app.actions.batch_processing.retrying import BatchRetryingInput
+from app.api.auth import EXECUTE, READ_RUNS, needs
+from app.api.batch_views import (
+    RESULT_PARTS,
+    Batch,
+    BatchCreate,
+    BatchList,
+    BatchResults,
+    BatchRetry,
+    batch_document,
+    result_document,
+)
+from app.api.contract_route import ContractRoute
+from app.api.deps import BatchId, PageDep, ProgramId, RuntimeDep
+from app.api.disconnect import until_disconnect
+from app.api.executions import LONGEST_WAIT_MS, parts_of
+from app.api.idempotency import PARAMETER as KEY
+from app.api.idempotency import claim_of, once
+from app.api.prefer import ANSWER_HEADERS, APPLIED, wait_of
+from app.api.prefer import WAIT_PARAMETER as PREFER
+from app.api.problems import problem_responses
+from app.api.responses import JSONResponse
+from app.errors import (
+    BatchNotFoundError,
+    IdempotencyKeyReusedError,
+    InvalidInputsError,
+    InvalidTransitionError,
+    NothingToRetryError,
+    ProgramNotFoundError,
+    ProgramNotReadyError,
+)
+from app.models import IdempotencyKey
+from app.models.states import BatchStatus, ExecutionStatus, Outcome
+from app.runtime import Runtime
+from app.stores.batch_items import ItemFilter
+from app.stores.batches import BatchReading
+
+router = APIRouter(prefix="/v1", tags=["batches"], route_class=ContractRoute)
+
+_ACCEPTED: dict[int | str, dict[str, Any]] = {
+    status.HTTP_202_ACCEPTED: {
+        "model": Batch,
+        "description": "Accepted: its items run",
+        "headers": ANSWER_HEADERS,
+    },
+    status.HTTP_200_OK: {"model": Batch, "description": "It has ended within the time to wait"},
+}
+
+
+async def _filter(
+    status: Annotated[ExecutionStatus | None, Query()] = None,
+    outcome: Annotated[Outcome | None, Query()] = None,
+    from_index: Annotated[
+        int, Query(ge=0, le=2**31 - 1, description="Leaves out items before this index.")
+    ] = 0,
+) -> ItemFilter:
+    return ItemFilter(status, outcome, from_index)
+
+
+async def _included(
+    include: Annotated[
+        str, Query(description=f"Parts to show, comma-separated: {', '.join(RESULT_PARTS)}.")
+    ] = "",
+) -> set[str]:
+    return parts_of(include, RESULT_PARTS)
+
+
+@router.post(
+    "/programs/{program_id}/batches",
+    status_code=status.HTTP_202_ACCEPTED,
+    openapi_extra={"parameters": [KEY, PREFER]},
+    response_model=Batch,
+    responses=_ACCEPTED
+    | problem_responses(
+        ProgramNotFoundError, ProgramNotReadyError, InvalidInputsError, IdempotencyKeyReusedError
+    ),
+)
+@needs(EXECUTE)
+async def create_batch(program_id: ProgramId, body: BatchCreate, request: Request) -> Response:
+    runtime: Runtime = request.app.state.runtime
+    items = [Incoming(index, None, inputs) for index, inputs in enumerate(body.batch_inputs)]
+    wanted = BatchAcceptanceInput(
+        program_id=program_id,
+        items=items,
+        options=BatchOptions(**body.batch_options.model_dump()),
+        on_invalid=body.on_invalid,
+        metadata=body.metadata,
+        request_id=request.state.request_id,
+        claim=await claim_of(request),
+    )
+    accept = partial(runtime.batches.accept, wanted)
+    read = await once(request, wanted.claim, accept, partial(_replayed, runtime))
+    return await _accepted(request, read)
+
+
+@router.get("/batches", response_model=BatchList)
+@needs(READ_RUNS)
+async def list_batches(
+    runtime: RuntimeDep,
+    page: PageDep,
+    program_id: Annotated[UUID | None, Query()] = None,
+    status: Annotated[BatchStatus | None, Query()] = None,
+) -> Response:
+    async with runtime.database.transaction() as tx:
+        found = await tx.batches.list_page(page, program_id=program_id, status=status)
+    items = [batch_document(report_of(read)) for read in found.items]
+    return JSONResponse({"items": items, "next_cursor": found.next_cursor})
+
+
+@router.get(
+    "/batches/{batch_id}",
+    response_model=Batch,
+    responses=problem_responses(BatchNotFoundError),
+)
+@needs(READ_RUNS)
+async def get_batch(
+    batch_id: BatchId,
+    runtime: RuntimeDep,
+    request: Request,
+    wait_ms: Annotated[
+        int,
+        Query(ge=0, description="How long to wait for its end; more than 60 000 is cut."),
+    ] = 0,
+) -> Response:
+    waiting = runtime.batches.wait(batch_id, min(wait_ms, LONGEST_WAIT_MS) / 1_000)
+    return await _shown(runtime, await until_disconnect(request, waiting))
+
+
+@router.get(
+    "/batches/{batch_id}/results",
+    response_model=BatchResults,
+    responses=problem_responses(BatchNotFoundError),
+)
+@needs(READ_RUNS)
+async def list_batch_results(
+    batch_id: BatchId,
+    runtime: RuntimeDep,
+    page: PageDep,
+    wanted: Annotated[ItemFilter, Depends(_filter)],
+    included: Annotated[set[str], Depends(_included)],
+) -> Response:
+    found = await runtime.batches.list_results(batch_id, page, wanted)
+    hidden = {*RESULT_PARTS} - included
+    items = [result_document(row, hidden) for row in found.items]
+    return JSONResponse({"items": items, "next_cursor": found.next_cursor})
+
+
+@router.post(
+    "/batches/{batch_id}/pause",
+    response_model=Batch,
+    responses=problem_responses(BatchNotFoundError, InvalidTransitionError),
+)
+@needs(EXECUTE)
+async def pause_batch(batch_id: BatchId, runtime: RuntimeDep) -> Response:
+    return await _shown(runtime, await runtime.batches.pause(batch_id))
+
+
+@router.post(
+    "/batches/{batch_id}/resume",
+    response_model=Batch,
+    responses=problem_responses(BatchNotFoundError, InvalidTransitionError),
+)
+@needs(EXECUTE)
+async def resume_batch(batch_id: BatchId, runtime: RuntimeDep) -> Response:
+    return await _shown(runtime, await runtime.batches.resume(batch_id))
+
+
+@router.post(
+    "/batches/{batch_id}/cancel",
+    status_code=status.HTTP_202_ACCEPTED,
+    response_model=Batch,
+    responses=problem_responses(BatchNotFoundError, InvalidTransitionError),
+)
+@needs(EXECUTE)
+async def cancel_batch(batch_id: BatchId, runtime: RuntimeDep) -> Response:
+    read = await runtime.batches.cancel(batch_id)
+    return await _shown(runtime, read, status.HTTP_202_ACCEPTED)
+
+
+@router.post(
+    "/batches/{batch_id}/retry-failed",
+    status_code=status.HTTP_202_ACCEPTED,
+    openapi_extra={"parameters": [KEY, PREFER]},
+    response_model=Batch,
+    responses=_ACCEPTED
+    | problem_responses(
+        BatchNotFoundError,
+        InvalidTransitionError,
+        NothingToRetryError,
+        ProgramNotReadyError,
+        IdempotencyKeyReusedError,
+    ),
+)
+@needs(EXECUTE)
+async def retry_failed_items(
+    batch_id: BatchId,
+    request: Request,
+    body: Annotated[BatchRetry, Body(default_factory=BatchRetry)],
+) -> Response:
+    runtime: Runtime = request.app.state.runtime
+    options = body.batch_options.model_dump(exclude_unset=True)
+    request_id = request.state.request_id
+    wanted = BatchRetryingInput(batch_id, options, request_id, await claim_of(request))
+    retry = partial(runtime.batches.retry, wanted)
+    read = await once(request, wanted.claim, retry, partial(_replayed, runtime))
+    return await _accepted(request, read)
+
+
+async def _replayed(runtime: Runtime, kept: IdempotencyKey) -> BatchReading:
+    return await runtime.batches.wait(kept.resource_id)
+
+
+async def _accepted(request: Request, read: BatchReading) -> Response:
+    """Answer with a batch, after its end where the client waits so long."""
+    runtime: Runtime = request.app.state.runtime
+    preference = wait_of(request)
+    if preference.wait_s and read.batch.finished_at is None:
+        waiting = runtime.batches.wait(read.id, preference.wait_s)
+        read = await until_disconnect(request, waiting)
+    has_ended = preference.is_async and read.batch.finished_at is not None
+    code = status.HTTP_200_OK if has_ended else status.HTTP_202_ACCEPTED
+    answer = await _shown(runtime, read, code)
+    answer.headers["Location"] = f"/v1/batches/{read.id}"
+    if preference.applied:
+        answer.headers[APPLIED] = preference.applied
+    return answer
+
+
+async def _shown(runtime: Runtime, read: BatchReading, code: int = status.HTTP_200_OK) -> Response:
+    return JSONResponse(batch_document(await runtime.batches.report(read)), code)
