@@ -284,7 +284,9 @@ async def _enter(stack: AsyncExitStack, base: _Base, settings: Settings, kind: s
     base.metrics.watch_pending(waiting.counts)
     _repeat(base, "count what waits", COUNT_WAITING_EVERY_S, waiting)
     _repeat(base, "look for ended executions", ENDED_ELSEWHERE_EVERY_S, look)
-    divide_limits = LimitDivision(base.reserved, base.limiters, settings.processes)
+    divide_limits = LimitDivision(
+        base.reserved, heartbeat.owner_id, base.adapters, base.limiters, settings.processes
+    )
     await divide_limits()
     _repeat(base, "divide the limits of LMs", DIVIDE_LIMITS_EVERY_S, divide_limits)
     return runs

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 
 from app.adapters.attempt import Attempt
+from app.adapters.lm_limits import LMParts
 from app.adapters.usage import Usage
 from app.policies.clock import SystemClock
 from app.policies.deadline import Deadline
@@ -191,6 +192,19 @@ def members_of(adapter: Adapter) -> Sequence[Adapter]:
     """Give the adapters that an adapter is made of; none where it is a back-end itself."""
     members: Sequence[Adapter] = getattr(adapter, "members", ())  # ten times as fast as isinstance
     return members
+
+
+@runtime_checkable
+class HasChildren(Protocol):
+    """An adapter whose programs run in processes of its own, which share the limits of LMs."""
+
+    def lm_children(self) -> Mapping[str, int]:
+        """Say how many of them hold a program of an LM, by the names of the LMs."""
+        ...
+
+    def limit_children(self, parts: LMParts) -> None:
+        """Have each of them ask no more of the LMs than this."""
+        ...
 
 
 @runtime_checkable

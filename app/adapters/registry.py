@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
-from app.adapters.base import Adapter, KnowsModules, Program, WarmsUp
+from app.adapters.base import Adapter, HasChildren, KnowsModules, Program, WarmsUp
 from app.adapters.building import build_adapters, first_name
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.guarded import GuardedAdapter
+from app.adapters.lm_limits import LMParts
 from app.adapters.setup import AdapterSetup
 from app.settings import AdapterSettings
 from app.signatures.states import ModuleShape
@@ -92,6 +94,18 @@ class AdapterRegistry:
     async def check(self) -> None:
         """Check the health of every adapter, so that this process knows of it."""
         await asyncio.gather(*(adapter.health_check() for adapter in self))
+
+    def lm_children(self) -> Mapping[str, int]:
+        """Count the children of all adapters that hold a program of an LM, by the LMs' names."""
+        return sum((Counter(of.lm_children()) for of in self._with_children()), Counter())
+
+    def limit_children(self, parts: LMParts) -> None:
+        """Have each child ask no more of the LMs than this."""
+        for adapter in self._with_children():
+            adapter.limit_children(parts)
+
+    def _with_children(self) -> Iterator[HasChildren]:
+        return (adapter.inner for adapter in self if isinstance(adapter.inner, HasChildren))
 
     def breaker_levels(self) -> Mapping[str, int]:
         """Say where the breakers stand, by the names of their adapters."""

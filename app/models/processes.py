@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, Instant
+from app.models.base import Base, Document, Instant
 
 
 class Process(Base):
@@ -28,4 +28,9 @@ class Process(Base):
     )
     ended_at: Mapped[datetime | None] = mapped_column(
         Instant, comment="When it left, or was found silent and given up."
+    )
+    lm_children: Mapped[dict[str, int]] = mapped_column(
+        Document,
+        server_default="{}",
+        comment="How many of its child processes hold a program of an LM, by the LMs' names.",
     )

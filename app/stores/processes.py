@@ -58,12 +58,16 @@ class ProcessStore:
         )
         return (await self._session.scalars(statement)).all()
 
-    async def count_live(self, silent_s: float) -> int:
-        """Count the processes that have not ended, and were not silent for so long."""
-        query = select(func.count()).where(
+    async def tell_lm_children(self, process_id: UUID, children: Mapping[str, int]) -> None:
+        """Say how many children of a process hold a program of each LM."""
+        await self._update(process_id, lm_children=dict(children))
+
+    async def list_lm_children(self, silent_s: float) -> Mapping[UUID, Mapping[str, int]]:
+        """List what the processes said of their children that live, and were heard of since."""
+        query = select(Process.id, Process.lm_children).where(
             Process.ended_at.is_(None), Process.heartbeat_at >= _ago(silent_s)
         )
-        return (await self._session.scalars(query)).one()
+        return {row.id: row.lm_children for row in await self._session.execute(query)}
 
     async def list_ended(self) -> Mapping[UUID, datetime]:
         """List the processes that have ended, and when each began."""

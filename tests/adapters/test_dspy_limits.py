@@ -175,21 +175,6 @@ async def test_adapters_share_the_limits_of_an_lm(server: ModelServer) -> None:
     await registry.cleanup()
 
 
-def test_limits_are_divided_by_their_holders(server: ModelServer) -> None:
-    """Each LM's by all of them; what has not changed is left as it is."""
-    lms = {"a": an_lm(server, requests_per_minute=30), "b": an_lm(server, max_concurrency=2)}
-    limiters = LMLimiters(lms, ManualClock())
-    before = limiters["b"].limits
-    assert (before.max_concurrency, before.interactive_share, before.max_wait_s) == (2, 0.2, 10)
-    limiters.divide(1)
-    assert limiters["b"].limits is before
-    limiters.divide(3)
-    parts = [limiters[name].limits for name in lms]
-    assert [(of.max_concurrency, of.requests_per_minute) for of in parts] == [(21, 10), (1, None)]
-    limiters.divide(1)
-    assert limiters["b"].limits == before
-
-
 def test_guesses_what_a_call_will_spend() -> None:
     """A token for four characters of the prompt, and what answers took lately."""
     guess = TokenGuess()

@@ -83,3 +83,14 @@ async def test_those_that_ended_are_listed_until_they_are_forgotten(database: Da
     async with database.transaction() as tx:
         assert (await tx.processes.list_ended()).keys() == {late}
     assert listed[late] == (await read(database, late)).started_at
+
+
+async def test_processes_tell_of_their_children(database: Database) -> None:
+    """Those that live and were heard of; who says nothing has none."""
+    async with database.transaction() as tx:
+        mute, silent, gone, one = [await a_process(tx, silent_s=of) for of in (0, 9, 0, 1)]
+        for process_id in (silent, gone, one):
+            await tx.processes.tell_lm_children(process_id, {"main": 2})
+        await tx.processes.end(gone)
+    async with database.transaction() as tx:
+        assert await tx.processes.list_lm_children(5) == {mute: {}, one: {"main": 2}}

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from random import Random
@@ -16,6 +16,7 @@ from app.adapters.base import AdapterHealth, Program, ProgramCall, ProgramResult
 from app.adapters.child_environment import child_environment
 from app.adapters.dspy.endpoints import read_lms
 from app.adapters.errors import AdapterError
+from app.adapters.lm_limits import LMParts
 from app.adapters.prepared import PreparingAdapter
 from app.adapters.setup import AdapterSetup, read_options
 from app.adapters.worker.children import Child, Surroundings
@@ -134,6 +135,14 @@ class WorkerAdapter(PreparingAdapter[Program]):
         except AdapterError as crash:
             error = crash.message
         return AdapterHealth(error is None, (self._clock.monotonic() - began) * 1_000, error)
+
+    def lm_children(self) -> Mapping[str, int]:
+        """Say how many children hold a program of an LM, by the names of the LMs."""
+        return self._pool.lm_children()
+
+    def limit_children(self, parts: LMParts) -> None:
+        """Have each child ask no more of the LMs than this."""
+        self._pool.limit(parts)
 
     @override
     async def cleanup(self) -> None:

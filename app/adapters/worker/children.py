@@ -11,6 +11,7 @@ from uuid import UUID
 
 from app.adapters.base import Program, ProgramCall
 from app.adapters.errors import AdapterError
+from app.adapters.lm_limits import LMParts, lms_of
 from app.adapters.prepared import REVISIONS_HELD
 from app.adapters.usage import Usage
 from app.adapters.worker.conversation import Conversation
@@ -24,6 +25,7 @@ from app.adapters.worker.messages import (
     Forget,
     Hello,
     Hold,
+    Limit,
     Ping,
     Pong,
     Prepare,
@@ -66,7 +68,8 @@ class Child:
         self._link = Link(self._take, self._lose)
         self._process = process
         self._conversation = Conversation(self._link, self._end, around.patience.answer_s)
-        self._held: dict[UUID, dict[int, None]] = {}
+        self._held: dict[UUID, dict[int, set[str]]] = {}
+        self._parts: LMParts = {}
         self._hello: asyncio.Future[None] = loop.create_future()
         self._used_up: asyncio.Future[None] = loop.create_future()
         self._ended: asyncio.Future[str] = loop.create_future()
@@ -145,6 +148,18 @@ class Child:
         for revision in self._held.pop(program_id, {}):
             self._link.post(Forget(program_id, revision))
 
+    @property
+    def lms(self) -> set[str]:
+        """The LMs that its programs may ask."""
+        of_programs = (of for revisions in self._held.values() for of in revisions.values())
+        return set().union(*of_programs)
+
+    def limit(self, parts: LMParts) -> None:
+        """Have it ask no more of the LMs than this; it is told where that is news."""
+        if self.is_open and parts != self._parts:
+            self._parts = parts
+            self._link.post(Limit(dict(parts)))
+
     @contextmanager
     def busy(self) -> Iterator[None]:
         """Count what is done inside as one call in flight."""
@@ -188,7 +203,7 @@ class Child:
         if program.revision in revisions:
             return
         await self._conversation.tell(Hold(program_document(program)))
-        revisions[program.revision] = None
+        revisions[program.revision] = lms_of(program.config, self._first.lms)
         if len(revisions) > REVISIONS_HELD:
             oldest = next(iter(revisions))
             del revisions[oldest]

@@ -135,6 +135,7 @@ class Conversation:
 
 def _tell(call: ProgramCall, answer: Result | Failure) -> None:
     call.told.usage = answer.usage
+    call.told.waited_s += answer.waited_s
     if call.trace is not None:
         call.trace.extend(answer.trace)
 

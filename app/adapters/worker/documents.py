@@ -1,9 +1,11 @@
 """The adapters' values as messages hold them, and back."""
 
+import math
 from collections.abc import Mapping
 
 from app.adapters.base import Program, ProgramCall, ProgramResult
 from app.adapters.errors import AdapterError
+from app.adapters.lm_limits import limits_of
 from app.adapters.setup import AdapterSetup
 from app.adapters.worker.messages import Document, Execute, Failure, ProgramDocument, Result
 from app.settings import LMSettings
@@ -54,6 +56,8 @@ def execute_message(message_id: int, call: ProgramCall) -> Execute:
         attempt=call.attempt,
         repair=call.repair,
         is_traced=call.trace is not None,
+        priority=call.priority,
+        seconds=None if call.seconds == math.inf else call.seconds,
     )
 
 
@@ -66,6 +70,8 @@ def read_call(program: Program, message: Execute) -> ProgramCall:
         attempt=message.attempt,
         repair=message.repair,
         trace=[] if message.is_traced else None,
+        priority=message.priority,
+        timeout_s=math.inf if message.seconds is None else message.seconds,
     )
 
 
@@ -78,6 +84,7 @@ def result_message(message_id: int, call: ProgramCall, result: ProgramResult) ->
         usage=result.usage,
         details=None if result.details is None else dict(result.details),
         trace=_trace(call),
+        waited_s=call.told.waited_s,
     )
 
 
@@ -105,6 +112,7 @@ def failure_message(
         raw_output=error.raw_output,
         usage=error.usage,
         trace=() if call is None else _trace(call),
+        waited_s=0.0 if call is None else call.told.waited_s,
     )
 
 
@@ -121,7 +129,7 @@ def read_failure(message: Failure) -> AdapterError:
 
 
 def lm_documents(setup: AdapterSetup, processes: int) -> dict[str, Document]:
-    """Write the LMs for one child of so many: keys resolved, and its share of each limit."""
+    """Write the LMs for one child of so many: keys resolved, and its first part of the limits."""
     return {name: _lm_document(lm, setup.environment, processes) for name, lm in setup.lms.items()}
 
 
@@ -131,11 +139,13 @@ def read_lms(documents: Mapping[str, Document]) -> dict[str, LMSettings]:
 
 
 def _lm_document(lm: LMSettings, environment: Mapping[str, str], processes: int) -> Document:
-    share = max(1, lm.max_concurrency // processes)
+    part = limits_of(lm).divided(processes)
     return {
         **lm.model_dump(mode="json", exclude=_KEYS),
         "api_key": lm.key(environment),
-        "max_concurrency": share,
+        "max_concurrency": part.max_concurrency,
+        "requests_per_minute": part.requests_per_minute,
+        "tokens_per_minute": part.tokens_per_minute,
     }
 
 

@@ -13,6 +13,8 @@ from app.adapters.errors import ErrorType
 from app.adapters.json_values import MAX_DEPTH
 from app.adapters.usage import Usage
 from app.adapters.worker.frames import ProtocolError
+from app.policies.limiter import Priority
+from app.policies.limits import Limits
 
 MESSAGE_DEPTH = MAX_DEPTH + 8
 """How deep a message may be nested: its values, and what they stand in."""
@@ -65,6 +67,14 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """Ask no more of the LMs than this from now on; not answered."""
+
+    lms: dict[str, Limits]
+    kind: Literal["limit"] = "limit"
+
+
+@dataclass(frozen=True)
 class Hold:
     """Keep a program at hand; not answered."""
 
@@ -103,6 +113,9 @@ class Execute:
     attempt: int
     repair: Repair | None
     is_traced: bool
+    priority: Priority = Priority.INTERACTIVE
+    seconds: Seconds | None = None
+    """How long it may take; null is without limit."""
     kind: Literal["execute"] = "execute"
 
 
@@ -147,6 +160,8 @@ class Result:
     usage: Spending
     details: Document | None
     trace: tuple[Document, ...] = ()
+    waited_s: Seconds = 0.0
+    """How long of its time it stood in the lines of LMs."""
     kind: Literal["result"] = "result"
 
 
@@ -162,6 +177,7 @@ class Failure:
     raw_output: Any
     usage: Spending
     trace: tuple[Document, ...] = ()
+    waited_s: Seconds = 0.0
     kind: Literal["failure"] = "failure"
 
 
@@ -190,7 +206,7 @@ class Spent:
 
 Question: TypeAlias = Prepare | Execute | Ping
 Answer: TypeAlias = Prepared | Result | Failure | Pong
-FromParent: TypeAlias = Start | Hold | Forget | Prepare | Execute | Cancel | Ping
+FromParent: TypeAlias = Start | Limit | Hold | Forget | Prepare | Execute | Cancel | Ping
 FromChild: TypeAlias = Hello | Prepared | Result | Failure | Pong | Spent
 Message = TypeVar("Message")
 

@@ -1,14 +1,15 @@
 """The children of one `worker` adapter: kept in number, and each call given to the least busy."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from uuid import UUID
 
 from app.adapters.base import Program, ProgramCall
 from app.adapters.errors import AdapterError, ErrorType
+from app.adapters.lm_limits import LMParts
 from app.adapters.worker.children import Child
 from app.adapters.worker.messages import Pong, Result
 from app.adapters.worker.slots import Slot
@@ -40,6 +41,7 @@ class ChildPool:
         self._tasks: list[asyncio.Task[None]] = []
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._is_closed = False
+        self._parts: LMParts = {}
 
     @property
     def is_started(self) -> bool:
@@ -68,6 +70,16 @@ class ChildPool:
         """Have all children drop a program."""
         for child in self._alive:
             child.forget(program_id)
+
+    def lm_children(self) -> Mapping[str, int]:
+        """Count the children that hold a program of an LM, by the names of the LMs."""
+        return Counter(name for child in self._alive if child.is_open for name in child.lms)
+
+    def limit(self, parts: LMParts) -> None:
+        """Have all children, those to come too, ask no more of the LMs than this."""
+        self._parts = parts
+        for child in self._alive:
+            child.limit(parts)
 
     async def ready(self) -> Sequence[Child]:
         """Give the children that take calls, waiting for the first; raises `worker_crashed`."""
@@ -160,3 +172,4 @@ class ChildPool:
             self._alive = {child for child in self._alive if not child.is_gone}
             for child in self._alive:
                 child.watch(WATCH_S)
+                child.limit(self._parts)

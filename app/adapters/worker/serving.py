@@ -14,6 +14,7 @@ from typing_extensions import override
 from app.adapters.base import Adapter, Program, ProgramCall, WarmsUp
 from app.adapters.dspy import DspyAdapter
 from app.adapters.errors import AdapterError, ErrorType
+from app.adapters.lm_limits import LMLimiters
 from app.adapters.mock import MockAdapter
 from app.adapters.setup import AdapterFactory, AdapterSetup
 from app.adapters.usage import Usage
@@ -34,6 +35,7 @@ from app.adapters.worker.messages import (
     FromParent,
     Hello,
     Hold,
+    Limit,
     Ping,
     Pong,
     Prepare,
@@ -43,6 +45,7 @@ from app.adapters.worker.messages import (
     Start,
     read_from_parent,
 )
+from app.policies.clock import SystemClock
 from app.telemetry.metrics import Metrics
 
 RUNS: Mapping[str, AdapterFactory] = MappingProxyType({"dspy": DspyAdapter, "mock": MockAdapter})
@@ -77,6 +80,7 @@ class ProgramServer:
         self._started: asyncio.Future[Start | None] = self._loop.create_future()
         self._lost: asyncio.Future[ProtocolError | None] = self._loop.create_future()
         self._adapter: Adapter | None = None
+        self._limiters = LMLimiters({}, SystemClock())
         self._programs: dict[tuple[UUID, int], Program] = {}
         self._answering: dict[int, asyncio.Task[None]] = {}
         self._working: set[asyncio.Task[Any]] = set()
@@ -96,8 +100,14 @@ class ProgramServer:
             await self._adapter.cleanup()
 
     async def _ready_adapter(self, start: Start) -> Adapter:
+        lms = read_lms(start.lms)
+        self._limiters = LMLimiters(lms, SystemClock())
         setup = AdapterSetup(
-            start.name, lms=read_lms(start.lms), environment={}, metrics=ToldMetrics(self._tell)
+            start.name,
+            lms=lms,
+            environment={},
+            metrics=ToldMetrics(self._tell),
+            limiters=self._limiters,
         )
         adapter = self._runs[start.runs](setup)
         if isinstance(adapter, WarmsUp):
@@ -126,6 +136,8 @@ class ProgramServer:
         match message:
             case Hold(document):
                 self._programs[document.program_id, document.revision] = read_program(document)
+            case Limit(parts):
+                self._limiters.set(parts)
             case Forget():
                 self._forget(message, adapter)
             case Cancel(id):

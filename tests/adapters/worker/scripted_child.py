@@ -24,6 +24,7 @@ class Frames:
     def __init__(self, descriptor: int) -> None:
         self.socket = socket.socket(fileno=descriptor)
         self.held: list[int] = []
+        self.limits: list[int] = []
 
     def read(self) -> dict[str, Any]:
         """Give the next message; the end of all where there is none."""
@@ -168,6 +169,7 @@ ON_CALL: Mapping[str, Callable[[Frames, dict[str, Any]], Any]] = {
     "leave a grandchild": leave_a_grandchild,
     "hold": lambda frames, message: frames.held.append(message["id"]),
     "release": release,
+    "limits": lambda frames, message: frames.result(message["id"], json.dumps(frames.limits)),
     "pid": lambda frames, message: frames.result(message["id"], str(os.getpid())),
     "spend and die": spend_and_die,
     "trace": lambda frames, message: frames.result(message["id"], "x", trace=[{"lm": "main"}]),
@@ -205,6 +207,8 @@ def answer(frames: Frames, message: dict[str, Any], start: str) -> None:
                 frames.result(number, word)
             else:
                 behave(frames, message)
+        case {"kind": "limit", "lms": {"main": {"max_concurrency": int(most)}}}:
+            frames.limits.append(most)
         case {"kind": "cancel", "id": int(number)}:
             frames.held.remove(number)
             frames.failure(number, "cancelled", {**NOTHING, "lm_calls": 3})

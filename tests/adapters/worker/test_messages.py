@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -9,20 +10,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.base import Repair
-from app.adapters.errors import ErrorType
+from app.adapters.base import ProgramResult, Repair
+from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.usage import Usage
+from app.adapters.worker.documents import (
+    execute_message,
+    failure_message,
+    read_call,
+    result_message,
+)
 from app.adapters.worker.frames import ProtocolError
 from app.adapters.worker.messages import (
     MESSAGE_DEPTH,
     Execute,
     Failure,
+    Limit,
     Result,
     Spent,
     read_from_child,
     read_from_parent,
     write,
 )
+from app.policies.limiter import Priority
+from app.policies.limits import Limits
+from tests.adapters.programs import a_call, a_program
 
 VALUES = st.recursive(
     st.none()
@@ -54,15 +65,39 @@ def nested(depth: int) -> Any:
 def test_calls_arrive_as_they_were_sent(inputs: Any, config: Any, said: Any) -> None:
     """Whole numbers of any size, infinities, and texts of any characters."""
     repair = Repair(said, ("the answer is missing",))
-    message = Execute(2**62, uuid4(), 3, inputs, config, 2, repair, is_traced=True)
+    message = Execute(2**62, uuid4(), 3, inputs, config, 2, repair, True, Priority.BATCH, 2.5)  # noqa: FBT003
     assert read_from_parent(write(message)) == message
+
+
+def test_limits_arrive_as_they_were_sent() -> None:
+    """What has no limit, too."""
+    message = Limit({"main": Limits(8, None, 100, 0.2, 10), "other": Limits()})
+    assert read_from_parent(write(message)) == message
+
+
+@pytest.mark.parametrize("seconds", [2.5, math.inf])
+def test_a_call_is_read_as_it_was_written(seconds: float) -> None:
+    """With its priority, and with the time that it has."""
+    program = a_program()
+    call = replace(a_call(program), priority=Priority.BATCH, timeout_s=seconds)
+    read = read_call(program, execute_message(1, call))
+    assert (read.priority, read.seconds) == (Priority.BATCH, seconds)
+
+
+def test_an_answer_tells_how_long_its_call_has_waited() -> None:
+    """Whether it is a result or a failure."""
+    call = a_call()
+    call.told.waited_s = 1.5
+    result = result_message(1, call, ProgramResult({}, "mock"))
+    failure = failure_message(1, AdapterError(ErrorType.TIMEOUT, "late"), call)
+    assert (result.waited_s, failure.waited_s) == (1.5, 1.5)
 
 
 @given(outputs=DOCUMENTS, said=VALUES)
 def test_answers_arrive_as_they_were_sent(outputs: Any, said: Any) -> None:
     """Results and failures alike."""
-    result = Result(1, outputs, said, Usage(1, 2, 3, 4), outputs, (outputs,))
-    failure = Failure(1, ErrorType.TIMEOUT, "late", outputs, 2.5, said, Usage(), (outputs,))
+    result = Result(1, outputs, said, Usage(1, 2, 3, 4), outputs, (outputs,), 1.5)
+    failure = Failure(1, ErrorType.TIMEOUT, "late", outputs, 2.5, said, Usage(), (outputs,), 1.5)
     assert read_from_child(write(result)) == result
     assert read_from_child(write(failure)) == failure
 

@@ -10,9 +10,10 @@ from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.usage import Usage
 from app.adapters.worker.children import Child
 from app.adapters.worker.limits import Patience
-from app.adapters.worker.pool import ChildPool
+from app.adapters.worker.pool import WATCH_S, ChildPool
+from app.policies.limits import Limits
 from app.telemetry.metrics import Metrics
-from tests.adapters.programs import a_call
+from tests.adapters.programs import a_call, a_program
 from tests.adapters.worker.pools import (
     PROGRAM,
     a_pool,
@@ -24,7 +25,7 @@ from tests.adapters.worker.pools import (
     the_child,
 )
 from tests.support.clock import SteppedClock
-from tests.support.wait import wait_until
+from tests.support.wait import wait_until, wait_until_so
 
 
 def asking(pool: ChildPool, word: str) -> "asyncio.Task[Any]":
@@ -251,3 +252,35 @@ async def test_a_pool_that_is_closed_while_its_children_start_leaves_none() -> N
         pool.start()
         await pool.close()
         await pool.close()
+
+
+async def test_children_are_told_their_part_of_the_limits() -> None:
+    """Once where it has not changed; one that is started later is told it, too."""
+    clock = SteppedClock()
+    async with a_pool(scripted(), clock=clock) as pool:
+        await ask(pool, "hello")
+        for most in (8, 8, 4):
+            pool.limit({"main": Limits(max_concurrency=most)})
+        assert (await ask(pool, "limits")).outputs == {"answer": "[8, 4]"}
+        await crash_of(pool, "exit")
+
+        async def is_told() -> bool:
+            clock.advance(WATCH_S)
+            return (await ask(pool, "limits")).outputs == {"answer": "[4]"}
+
+        await wait_until_so(is_told)
+
+
+async def test_counts_the_children_that_hold_a_program_of_an_lm() -> None:
+    """Those that have run it, or made it ready, and have not been told to forget it."""
+    async with a_pool(scripted(), processes=2) as pool:
+        await wait_until_ready(pool, 2)
+        assert pool.lm_children() == {}
+        await pool.prepare(PROGRAM)
+        assert pool.lm_children() == {"main": 1}
+        await pid_of(pool)
+        await pid_of(pool)
+        assert pool.lm_children() == {"main": 2}
+        await pool.prepare(a_program(config={"lm": "unknown"}))
+        pool.forget(PROGRAM.program_id)
+        assert pool.lm_children() == {}

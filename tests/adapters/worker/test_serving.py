@@ -14,8 +14,9 @@ from app.adapters.base import Program
 from app.adapters.setup import AdapterFactory
 from app.adapters.worker.documents import program_document
 from app.adapters.worker.frames import HEAD, ProtocolError, frame
-from app.adapters.worker.messages import FromParent, Hold, Start, write
+from app.adapters.worker.messages import FromParent, Hold, Limit, Start, write
 from app.adapters.worker.serving import RUNS, ProgramServer
+from app.policies.limits import Limits
 from tests.adapters.programs import a_program
 from tests.support.adapters import ScriptedAdapter, answer
 from tests.support.wait import wait_until
@@ -237,3 +238,14 @@ async def test_words_out_of_turn_end_it(words: list[dict[str, Any]]) -> None:
             parent.say(word)
         with pytest.raises(ProtocolError):
             await serving
+
+
+async def test_a_new_part_of_the_limits_holds_at_once() -> None:
+    """Whatever the child was started with."""
+    async with a_server() as (parent, _, server):
+        parent.say(Start("mock", "workers", {"main": {"model": "openai/small"}}))
+        await parent.hear()
+        assert server._limiters["main"].limits.max_concurrency == 64
+        part = Limits(8, 100, None, 0.2, 10)
+        parent.say(Limit({"main": part}))
+        await wait_until(lambda: server._limiters["main"].limits == part)
