@@ -25,14 +25,15 @@ async def call_adapter(
     try:
         result = _validated(await _bounded(adapter, call), compiled)
     except AdapterError as failure:
-        told.usage = failure.usage
-        told.fail(failure)
-        raise
+        error = failure.bare()
     else:
         told.adapter, told.usage, told.error = result.adapter, result.usage, None
         return result
     finally:
         told.duration_ms = round((clock.monotonic() - began) * 1_000, 3)
+    told.usage = error.usage
+    told.fail(error)
+    raise error.bare()  # what is told is not raised: it would hold this frame, and so itself
 
 
 async def _bounded(adapter: Adapter, call: ProgramCall) -> ProgramResult:

@@ -84,15 +84,18 @@ class AdapterError(Exception):
         """Whether another attempt may succeed."""
         return self.type in RECOVERABLE
 
-    def costing(self, usage: Usage) -> "AdapterError":
-        """Give the same error with another cost: the error itself may be others' too."""
+    def bare(self, usage: Usage | None = None) -> "AdapterError":
+        """Give the same error, maybe with another cost, but not the frames that it climbed through.
+
+        They hold what was sent and what came back, which may be megabytes.
+        """
         return AdapterError(
             self.type,
             self.message,
             context=self.context,
             retry_after=self.retry_after,
             raw_output=self.raw_output,
-            usage=usage,
+            usage=self.usage if usage is None else usage,
         )
 
     def as_document(self) -> dict[str, Any]:

@@ -241,3 +241,20 @@ def test_asks_no_transport_of_lm15(engine: ChatCompletionsEngine) -> None:
     """The object that writes requests cannot send them."""
     with pytest.raises(lm15.TransportError):
         engine._wire.complete(a_request())
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "the answer is not JSON: it is empty"),
+        (b"<h1>Go \xff away</h1>", "the answer is not JSON: <h1>Go \ufffd away</h1>"),
+        (f"{KEY} is bad".encode(), "the answer is not JSON: \u2026 is bad"),
+        (b"x" * 100_000, "the answer is not JSON: " + "x" * 499 + "\u2026"),
+    ],
+)
+async def test_quotes_what_is_no_json(
+    engine: ChatCompletionsEngine, server: ModelServer, body: bytes, said: str
+) -> None:
+    """What came in place of an answer is told, cut and without secrets."""
+    server.script(model_server.raw(body))
+    assert (await error_of(engine)).message == said

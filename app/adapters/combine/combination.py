@@ -75,7 +75,7 @@ class Combination(PreparingAdapter[CombinedProgram]):
         except AdapterError as failure:
             if is_new and failure.type in CALLERS_OWN:
                 self._programs.forget(call.program.program_id)
-            raise failure.costing(call.told.spent) from failure
+            raise failure.bare(call.told.spent) from failure
         return replace(result, usage=call.told.spent)
 
     def for_member(self, member: Adapter, call: ProgramCall) -> ProgramCall:

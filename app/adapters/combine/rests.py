@@ -29,7 +29,7 @@ class Rests:
         if not failure.recoverable or failure.retry_after is None or "breaker" in failure.context:
             return
         wait_s = min(failure.retry_after, LONGEST_WAIT_S)
-        self._rests[name] = Rest(now + wait_s, failure)
+        self._rests[name] = Rest(now + wait_s, failure.bare())
 
     def split(
         self, members: Sequence[Adapter], now: float
@@ -60,4 +60,4 @@ def most_telling(failures: Sequence[AdapterError]) -> AdapterError:
     Where none may pass it is the first, which is that of the member that is wanted most.
     """
     passing = [failure for failure in failures if failure.recoverable]
-    return min(passing, key=lambda of: of.retry_after or 0.0, default=failures[0])
+    return min(passing, key=lambda of: of.retry_after or 0.0, default=failures[0]).bare()

@@ -1,6 +1,6 @@
 """The engine for OpenAI-compatible servers: DSPy's contract for models, spoken over aiohttp."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, ClassVar, NoReturn
@@ -13,7 +13,7 @@ from dspy import lm15  # type: ignore[import-untyped]
 from app.adapters.dspy.endpoints import OPENAI, Endpoint
 from app.adapters.dspy.servers import Answer, AnswerTooLargeError, ModelServers
 from app.adapters.rate_limit_headers import read_word
-from app.adapters.redaction import quote
+from app.adapters.redaction import MAX_QUOTE, quote
 from app.adapters.retry_after import retry_after_s
 from app.policies.clock import Clock
 from app.policies.rate import Word
@@ -100,7 +100,7 @@ class ChatCompletionsEngine:
         now = self._clock.now()
         self._hear(*(read_word(kind, answer.headers, now) for kind in ("requests", "tokens")))
         if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-            return _response(answer, request.model)
+            return _response(answer, request.model, self._endpoint.secrets)
         raise self._refusal(answer)
 
     def _refusal(self, answer: Answer) -> lm15.ProviderError:
@@ -166,11 +166,13 @@ def _error_text(body: bytes) -> tuple[str, str]:
     )
 
 
-def _response(answer: Answer, model: str) -> lm15.Response:
+def _response(answer: Answer, model: str, secrets: Sequence[str]) -> lm15.Response:
     try:
         document = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
-        raise lm15.ServerError("the answer is not JSON", status=answer.status) from None
+        said = quote(answer.body[: 2 * MAX_QUOTE].decode("utf-8", "replace"), secrets)
+        message = f"the answer is not JSON: {said or 'it is empty'}"
+        raise lm15.ServerError(message, status=answer.status) from None
     if not _holds_message(document):
         raise lm15.ServerError("the answer holds no message", status=answer.status)
     try:

@@ -122,10 +122,7 @@ class DspyPrograms:
                 refusal.usage = log.usage
                 raise
             except Exception as error:
-                failure = adapter_error(error, log, bound.language_model.served.secrets)
-                if failure.type is ErrorType.UNEXPECTED:
-                    logger.exception("a program failed in a way that DSPy has no word for")
-                raise failure from error
+                raise _failure(error, log, bound) from error
         return _result(bound, prediction, log, adapter)
 
 
@@ -160,6 +157,13 @@ def _prompt_format(name: str) -> Any:
 async def _predict(prepared: PreparedProgram, inputs: Mapping[str, Any], log: CallLog) -> Any:
     with dspy.context(lm=prepared.lm, adapter=prepared.prompt_format, usage_tracker=log, **CONTEXT):
         return await prepared.module.acall(**inputs)
+
+
+def _failure(error: Exception, log: CallLog, prepared: PreparedProgram) -> AdapterError:
+    failure = adapter_error(error, log, prepared.language_model.served.secrets)
+    if failure.type is ErrorType.UNEXPECTED:
+        logger.error("a program failed in a way that DSPy has no word for", exc_info=error)
+    return failure
 
 
 def _result(

@@ -82,5 +82,6 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > MAX_ANSWER_BYTES:
+            body.clear()  # or the error would hold it
             raise AnswerTooLargeError
     return bytes(body)
