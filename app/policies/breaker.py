@@ -104,7 +104,7 @@ class Breaker:
 
     def timed_out(self, term: int, had_s: float) -> None:
         """Hear that a call was given up; it failed, if the time that it had is usually enough."""
-        if had_s >= self._usual.p95_s:
+        if had_s >= (self._usual.p95_s or 0.0):
             self.failed(term)
 
     def left(self, term: int) -> None:

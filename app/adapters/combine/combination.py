@@ -13,11 +13,11 @@ from typing_extensions import override
 from app.adapters.attempt import Attempt
 from app.adapters.base import Adapter, AdapterHealth, Program, ProgramCall, ProgramResult
 from app.adapters.calling import call_adapter
-from app.adapters.combine.latencies import Latencies
 from app.adapters.combine.rests import Rests
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.prepared import PreparingAdapter
 from app.adapters.setup import AdapterSetup
+from app.policies.usual_time import UsualTime
 from app.signatures.compile import CompiledSignature
 from app.signatures.definition import SignatureDefinition
 
@@ -25,6 +25,9 @@ CALLERS_OWN = frozenset(
     {ErrorType.INVALID_REQUEST, ErrorType.VALIDATION_FAILED, ErrorType.CANCELLED}
 )
 """What the caller caused: every member would say the same, so that none is asked in its place."""
+
+NEEDED = 20
+"""Calls of a program before it is known how long they usually take."""
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +46,7 @@ class CombinedProgram:
     def __init__(self, program: Program) -> None:
         self.compiled = CompiledSignature(program.signature)
         self.rests = Rests()
-        self.latencies = Latencies()
+        self.usual_time = UsualTime(NEEDED)
 
 
 class Combination(PreparingAdapter[CombinedProgram]):

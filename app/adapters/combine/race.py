@@ -137,7 +137,7 @@ class Hedged(Race):
 
     @override
     def pause_s(self, program: CombinedProgram) -> float | None:
-        return program.latencies.p95() if self._delay_ms is None else self._delay_ms / 1_000
+        return program.usual_time.p95_s if self._delay_ms is None else self._delay_ms / 1_000
 
     @override
     async def run(self, prepared: CombinedProgram, call: ProgramCall) -> ProgramResult:
@@ -146,4 +146,4 @@ class Hedged(Race):
         finally:
             for first in call.told.members[:1]:
                 if first.error is None or first.error is OVERTAKEN:
-                    prepared.latencies.add(first.duration_ms / 1_000)
+                    prepared.usual_time.add(first.duration_ms / 1_000)

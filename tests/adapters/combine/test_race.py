@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
 from typing_extensions import override
 
 from app.adapters.base import ProgramCall, ProgramResult
-from app.adapters.combine.latencies import NEEDED, Latencies
+from app.adapters.combine.combination import NEEDED
 from app.adapters.combine.race import OVERTAKEN, Fastest, Hedged
 from app.adapters.errors import ErrorType
 from app.adapters.usage import Usage
@@ -194,9 +193,9 @@ async def test_a_hedge_learns_its_delay() -> None:
     clock.advance(3)
     clock.bell.set()
     assert (await running).adapter == "b"
-    kept = (await adapter._programs.get(program)).latencies
+    kept = (await adapter._programs.get(program)).usual_time
     assert clock.slept == [0.5]
-    assert list(kept._seconds)[-1] == 3
+    assert list(kept._durations_s)[-1] == 3
 
 
 async def test_a_failed_first_call_teaches_nothing() -> None:
@@ -205,13 +204,4 @@ async def test_a_failed_first_call_teaches_nothing() -> None:
     adapter = combined(Hedged, *members(fails(ErrorType.RATE_LIMITED, 9)), clock=clock)
     for _ in range(2):
         await failure_of(adapter, a_call(program))
-    assert not (await adapter._programs.get(program)).latencies._seconds
-
-
-@pytest.mark.parametrize(("count", "p95"), [(19, None), (20, 19), (100, 95), (1_000, 995)])
-def test_the_percentile_is_that_of_the_last_hundred(count: int, p95: float | None) -> None:
-    """Nineteen in twenty of the last hundred durations are not longer."""
-    latencies = Latencies()
-    for seconds in range(1, count + 1):
-        latencies.add(seconds)
-    assert latencies.p95() == p95
+    assert not (await adapter._programs.get(program)).usual_time._durations_s
