@@ -52,6 +52,8 @@ class ProgramCall:
     `{predictor, lm, messages, completion, usage, duration_ms}`. What the call spends is added to
     `told` at once, since a call that is stopped has no result. `timeout_s` is the longest that one
     call of a back-end may take, `deadline` the end of all of them: the caller stops the call then.
+    A call that `has_substitute` is refused where it would have to stand in a line: another back-end
+    is asked in place of this one.
     """
 
     program: Program
@@ -64,6 +66,7 @@ class ProgramCall:
     timeout_s: float = math.inf
     deadline: Deadline = UNBOUNDED
     priority: Priority = Priority.INTERACTIVE
+    has_substitute: bool = False
 
     @property
     def seconds(self) -> float:

@@ -163,9 +163,9 @@ class GuardedAdapter:
     async def _in_turn(self, call: ProgramCall) -> ProgramResult:
         if self.limiter.limits.max_concurrency is None:
             return await self._counted(call)
-        began = self._clock.monotonic()
+        began, has_s = self._clock.monotonic(), 0.0 if call.has_substitute else call.seconds
         try:
-            async with self.limiter.turn(call.priority, has_s=call.seconds):
+            async with self.limiter.turn(call.priority, has_s=has_s):
                 call.told.waited_s = self._clock.monotonic() - began
                 return await self._counted(call)
         except LimitReachedError as reached:

@@ -150,6 +150,19 @@ async def test_headers_of_the_server_are_kept_to(
     assert (clock.slept, len(server.completions)) == ([3], 2)
 
 
+async def test_who_has_a_substitute_is_told_at_once(server: ModelServer) -> None:
+    """Another back-end may not have to wait; but what has been spent is not thrown away."""
+    clock, lm = ManualClock(), an_lm(server, requests_per_minute=1, **PATIENT)
+    async with running({"main": lm}, clock) as adapter:
+        first, second = (replace(a_call(), has_substitute=True) for _ in range(2))
+        await adapter.execute_program(first)
+        failure = await _failure(adapter, second)
+        assert (failure.type, failure.retry_after) == (ErrorType.RATE_LIMITED, 60)
+        second.told.usage = Usage(lm_calls=1)
+        await adapter.execute_program(second)
+    assert clock.slept == [60]
+
+
 @pytest.mark.parametrize("code", [429, 503])
 async def test_a_pause_that_the_server_asks_for_holds_for_all(
     server: ModelServer, code: int

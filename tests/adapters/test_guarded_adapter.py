@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -183,6 +184,20 @@ async def test_so_many_calls_at_once() -> None:
     first.cancel()
     await asyncio.wait({first})
     assert (await adapter.execute_program(a_call())).outputs == {"answer": "b"}
+
+
+async def test_who_has_a_substitute_stands_in_no_line() -> None:
+    """Another back-end is asked at once, where this one has no room."""
+    clock = ManualClock()
+    limiter = Limiter(clock, Limits(max_concurrency=1, max_wait_s=60))
+    inner = ScriptedAdapter(_for_ever, answer(answer="b"))
+    adapter = GuardedAdapter(inner, Breaker(clock, 1), limiter, clock)
+    first = asyncio.create_task(adapter.execute_program(a_call()))
+    await wait_until(lambda: adapter.in_flight == 1)
+    assert (await _failure(adapter, replace(a_call(), has_substitute=True))).type == "overloaded"
+    first.cancel()
+    await asyncio.wait({first})
+    await adapter.execute_program(replace(a_call(), has_substitute=True))
 
 
 async def test_the_time_in_line_is_not_the_back_ends() -> None:

@@ -1,6 +1,7 @@
 """One member after the other, until one answers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -24,7 +25,8 @@ Weight = Annotated[float, Field(gt=0, le=1_000_000)]
 class InTurn(Combination):
     """Calls members in an order, the next one as soon as one fails: nobody waits meanwhile.
 
-    A member that asked for a pause is left out until it is over.
+    A member that asked for a pause is left out until it is over; one that would have the call
+    stand in a line is passed by, unless it is the last.
     """
 
     def order(self) -> Sequence[Adapter]:
@@ -35,8 +37,10 @@ class InTurn(Combination):
     async def run(self, prepared: CombinedProgram, call: ProgramCall) -> ProgramResult:
         awake, failures = prepared.rests.split(self.order(), self._clock.monotonic())
         for member in awake:
+            is_last = member is awake[-1]
+            own = replace(call, has_substitute=call.has_substitute or not is_last)
             try:
-                return await self.call_member(member, prepared, self.for_member(member, call))
+                return await self.call_member(member, prepared, self.for_member(member, own))
             except AdapterError as failure:
                 if failure.type in CALLERS_OWN:
                     raise

@@ -35,7 +35,8 @@ class CallLog:
     def __init__(self, call: ProgramCall, clock: Clock) -> None:
         self._told = call.told
         self.priority = call.priority
-        self.time = Deadline(clock, call.seconds - call.told.waited_s)
+        self._has_substitute = call.has_substitute
+        self._time = Deadline(clock, call.seconds - call.told.waited_s)
         self.completion: str | None = None
         self.repair = call.repair
         self.outputs = frozenset(field.name for field in call.program.signature.outputs)
@@ -45,6 +46,12 @@ class CallLog:
     def usage(self) -> Usage:
         """What the call has cost so far."""
         return self._told.usage
+
+    @property
+    def patience_s(self) -> float:
+        """How long to wait for an LM at most: what has been spent is not thrown away."""
+        is_free_to_go = self._has_substitute and not self.usage.lm_calls
+        return 0.0 if is_free_to_go else self._time.remaining_s
 
     def waited(self, seconds: float) -> None:
         """Count what the call has waited for its turn at an LM."""

@@ -65,7 +65,7 @@ class LanguageModel:
     async def turn(self, log: CallLog, prompt: Any) -> AsyncIterator[Turn]:
         """Wait for a turn, no longer than makes sense; AdapterError where none comes."""
         began, tokens = self._clock.monotonic(), self._guess.tokens(prompt)
-        has_s = log.time.remaining_s
+        has_s = log.patience_s
         try:
             async with self._limiter.turn(log.priority, tokens=tokens, has_s=has_s) as turn:
                 log.waited(self._clock.monotonic() - began)

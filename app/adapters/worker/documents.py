@@ -58,6 +58,7 @@ def execute_message(message_id: int, call: ProgramCall) -> Execute:
         is_traced=call.trace is not None,
         priority=call.priority,
         seconds=None if call.seconds == math.inf else call.seconds,
+        has_substitute=call.has_substitute,
     )
 
 
@@ -72,6 +73,7 @@ def read_call(program: Program, message: Execute) -> ProgramCall:
         trace=[] if message.is_traced else None,
         priority=message.priority,
         timeout_s=math.inf if message.seconds is None else message.seconds,
+        has_substitute=message.has_substitute,
     )
 
 

@@ -116,6 +116,7 @@ class Execute:
     priority: Priority = Priority.INTERACTIVE
     seconds: Seconds | None = None
     """How long it may take; null is without limit."""
+    has_substitute: bool = False
     kind: Literal["execute"] = "execute"
 
 

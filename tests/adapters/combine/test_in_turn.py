@@ -1,5 +1,7 @@
 """Members in turn: which failures pass to the next member, and what is told of all of them."""
 
+from dataclasses import replace
+
 import pytest
 
 from app.adapters.base import ProgramResult
@@ -176,3 +178,13 @@ def test_each_member_has_a_weight() -> None:
     """Weights that are not as many as the members refuse the start."""
     with pytest.raises(SettingsError, match=r"adapters\.all\.weights: give one for each member"):
         combined(Weighted, ScriptedAdapter(name="a"), weights=[1, 2])
+
+
+async def test_only_the_last_member_may_have_a_call_wait() -> None:
+    """The others know that there is another; so does the last, where the whole has one."""
+    first, second = (ScriptedAdapter(fails(), fails(), name=name) for name in "ab")
+    adapter = combined(Failover, first, second)
+    for has_substitute in (False, True):
+        await failure_of(adapter, replace(a_call(), has_substitute=has_substitute))
+    assert [call.has_substitute for call in first.calls] == [True, True]
+    assert [call.has_substitute for call in second.calls] == [False, True]

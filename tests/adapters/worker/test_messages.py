@@ -79,9 +79,10 @@ def test_limits_arrive_as_they_were_sent() -> None:
 def test_a_call_is_read_as_it_was_written(seconds: float) -> None:
     """With its priority, and with the time that it has."""
     program = a_program()
-    call = replace(a_call(program), priority=Priority.BATCH, timeout_s=seconds)
+    of_batch = {"priority": Priority.BATCH, "timeout_s": seconds, "has_substitute": True}
+    call = replace(a_call(program), **of_batch)  # type: ignore[arg-type]
     read = read_call(program, execute_message(1, call))
-    assert (read.priority, read.seconds) == (Priority.BATCH, seconds)
+    assert (read.priority, read.seconds, read.has_substitute) == (Priority.BATCH, seconds, True)
 
 
 def test_an_answer_tells_how_long_its_call_has_waited() -> None:
