@@ -1,8 +1,21 @@
 """What the scenarios share."""
 
+from pathlib import Path
+
 import pytest
 
 from app.database import Database
+
+HERE = Path(__file__).parent
+BUSY_S = 300
+"""A test that takes ten seconds by itself may take this long beside others on a busy machine."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give scenarios without a time limit of their own the time that a busy machine needs."""
+    for item in items:
+        if HERE in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(BUSY_S))
 
 
 @pytest.fixture

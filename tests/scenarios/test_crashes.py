@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from contextlib import suppress
+from collections import Counter
 from time import monotonic
 from typing import Any
 
@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from app.checkpoints import Checkpoint
+from tests.support.load import Load
 from tests.support.peers import (
     Peer,
     a_mock,
@@ -19,6 +20,7 @@ from tests.support.peers import (
     until_none_runs,
     until_running,
 )
+from tests.support.truth import require_truth, until_at_rest
 from tests.support.wait import wait_until, wait_until_so
 
 LONG = (pytest.mark.long, pytest.mark.timeout(180))
@@ -62,7 +64,7 @@ async def test_a_server_that_was_frozen_writes_nothing_to_what_was_ended(
         before = await second.get(execution_id)
         first.signal(signal.SIGCONT)
         answer = await answering
-        later = await first.execute(program_id)
+        later = await _until_served(first, program_id)
         after = await second.get(execution_id)
         owners = await _owners(database_url)
     assert before["error"]["type"] == "worker_crashed"
@@ -71,6 +73,13 @@ async def test_a_server_that_was_frozen_writes_nothing_to_what_was_ended(
     assert answer.json()["error"]["type"] == "worker_crashed"
     assert later.json()["status"] == "completed"
     assert len(owners) == 2
+
+
+async def _until_served(peer: Peer, program_id: str) -> httpx.Response:
+    """Execute; a server that has just woken may say for a moment that it begins nothing yet."""
+    while (answer := await peer.execute(program_id)).status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        pass
+    return answer
 
 
 async def _owners(url: str) -> set[Any]:
@@ -91,23 +100,56 @@ LEFT = {
 }
 """What is left of an execution whose process is killed at each place."""
 
+HEARD = {
+    Checkpoint.BEFORE_BEGIN: (200, None),
+    Checkpoint.BEGUN: (502, "true"),
+    Checkpoint.ANSWERED: (502, "true"),
+    Checkpoint.ENDED: (200, "true"),
+}
+"""What is answered, replayed or not, to who asks again under the key of that execution."""
 
-@pytest.mark.parametrize("checkpoint", LEFT)
-async def test_a_crash_in_an_execution_leaves_what_it_must(
-    quick: dict[str, str], checkpoint: Checkpoint
-) -> None:
-    """Nothing before the record, a crash while it runs, the answer after its commit."""
-    async with peers(quick, {"DSPATCH_CRASH_AT": f"{checkpoint}:2"}, {}) as (first, second):
-        program_id = await a_mock(second.client, 0)
-        whole = (await first.execute(program_id)).json()
+CRASHES = [(checkpoint, key) for checkpoint in LEFT for key in (None, str(checkpoint))]
+
+
+async def test_a_crash_in_an_execution_leaves_what_it_must(quick: dict[str, str]) -> None:
+    """Nothing before the record, a crash while it runs, the answer after its commit.
+
+    So with an idempotency key as without; under it, who asks again is told what came of it, or
+    has it done now.
+    """
+    async with peers(quick, {}) as (living,):
+        program_id = await a_mock(living.client, 0)
+        new = {crash: await _crash(quick, living, program_id, *crash) for crash in CRASHES}
+        await until_none_runs(living)
+        status = {one["execution_id"]: one["status"] for one in await living.listed()}
+        again = {each: await living.execute(program_id, **_headers(each)) for each in LEFT}
+        await until_counted(living, program_id, len(status) + 1)
+    assert {crash: [status[one] for one in ids] for crash, ids in new.items()} == {
+        (checkpoint, key): LEFT[checkpoint] for checkpoint, key in CRASHES
+    }
+    assert {
+        checkpoint: (answer.status_code, answer.headers.get("Idempotency-Replayed"))
+        for checkpoint, answer in again.items()
+    } == HEARD
+
+
+def _headers(key: str | None) -> dict[str, str]:
+    return {"Idempotency-Key": key} if key else {}
+
+
+async def _crash(
+    quick: dict[str, str], living: Peer, program_id: str, checkpoint: Checkpoint, key: str | None
+) -> list[str]:
+    """Have the second execution of a new server crash; give the ids of what it leaves."""
+    async with peers(quick, {"DSPATCH_CRASH_AT": f"{checkpoint}:2"}) as (dying,):
+        assert (await dying.execute(program_id)).status_code == 200
+        before = {one["execution_id"] for one in await living.listed()}
         with pytest.raises(httpx.HTTPError):
-            await first.execute(program_id)
-        assert await first.server.process.wait() == -signal.SIGKILL
-        await until_none_runs(second)
-        *found, before = await second.listed()
-        assert (await second.execute(program_id)).json()["status"] == "completed"
-    assert (before["execution_id"], before["status"]) == (whole["execution_id"], "completed")
-    assert [one["status"] for one in found] == LEFT[checkpoint]
+            await dying.execute(program_id, **_headers(key))
+        assert await dying.server.process.wait() == -signal.SIGKILL
+    return [
+        one["execution_id"] for one in await living.listed() if one["execution_id"] not in before
+    ]
 
 
 @pytest.mark.parametrize(
@@ -152,13 +194,6 @@ CLIENTS = 8
 """So many clients ask each server, one request after the other."""
 
 
-async def _ask_on(peer: Peer, program_id: str, answers: list[httpx.Response]) -> None:
-    """Execute until the server is gone, keeping what it acknowledged."""
-    with suppress(httpx.HTTPError):
-        while True:
-            answers.append(await peer.execute(program_id))
-
-
 @pytest.mark.parametrize(
     ("variables", "within_s"),
     [
@@ -167,37 +202,33 @@ async def _ask_on(peer: Peer, program_id: str, answers: list[httpx.Response]) ->
     ],
 )
 async def test_one_of_two_is_killed_under_load(
-    quick: dict[str, str], variables: dict[str, str], within_s: float
+    quick: dict[str, str], database_url: str, variables: dict[str, str], within_s: float
 ) -> None:
     """What was acknowledged is there, nothing is left running in time, the other serves on."""
     async with peers(quick | variables, {}, {}) as (first, second):
         program_id = await a_mock(second.client, 100)
-        dying: list[httpx.Response] = []
-        living: list[httpx.Response] = []
-        asking = [
-            asyncio.create_task(_ask_on(peer, program_id, answers))
-            for peer, answers in [(first, dying), (second, living)] * CLIENTS
-        ]
-        await wait_until(lambda: len(dying) > 10 * CLIENTS)
-        await first.server.stop(signal.SIGKILL)
-        killed = monotonic()
-        lost = await _until_crashed(second)
-        took_s = monotonic() - killed
-        for task in asking:
-            task.cancel()
-        await asyncio.gather(*asking, return_exceptions=True)
-        await until_none_runs(second)
-        records = {one["execution_id"]: one["status"] for one in await second.listed()}
-        await until_counted(second, program_id, len(records))
+        path = f"/v1/programs/{program_id}/executions"
+        async with (
+            Load(path, first.server.base_url, CLIENTS) as dying,
+            Load(path, second.server.base_url, CLIENTS) as living,
+        ):
+            await wait_until(lambda: dying.served > 5 * CLIENTS, 30)
+            await first.server.stop(signal.SIGKILL)
+            killed = monotonic()
+            lost = await _until_crashed(second)
+            took_s = monotonic() - killed
+        await until_at_rest(database_url)
+        calls = dying.calls + living.calls
+        rows = await require_truth(database_url, second.client, program_id, calls)
     assert took_s < within_s
-    assert {answer.status_code for answer in dying + living} == {200}
-    acknowledged = [answer.json()["execution_id"] for answer in dying + living]
-    assert {records[execution_id] for execution_id in acknowledged} == {"completed"}
+    assert {call.status for call in living.calls} == {200}
+    acknowledged = [call.execution_id for call in calls if call.status == 200]
     assert len(set(acknowledged)) == len(acknowledged)
     assert 0 < len(lost) <= CLIENTS
-    assert not lost & set(acknowledged)
-    assert set(records.values()) <= {"completed", "failed", "cancelled"}
-    assert list(records.values()).count("failed") == len(lost)
+    assert Counter(row["status"] for row in rows.values()) == {
+        "completed": len(rows) - len(lost),
+        "failed": len(lost),
+    }
 
 
 async def _until_crashed(peer: Peer) -> set[str]:

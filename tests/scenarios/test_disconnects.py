@@ -141,7 +141,6 @@ async def _until_connections_are_free(url: str, name: str, within_s: float) -> N
     await wait_until_so(are_free, within_s)
 
 
-@pytest.mark.timeout(120)  # what a busy machine needs
 async def test_a_hundred_clients_that_go_leave_nothing(
     quick: dict[str, str], database_url: str
 ) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import signal
 from collections.abc import Mapping
 from time import monotonic
-from typing import Any
 from uuid import UUID
 
 import httpx
@@ -14,7 +13,9 @@ from pydantic import SecretStr
 from app.database import Database
 from app.local.postgres import LocalPostgres
 from app.models import Execution
+from app.models.states import ExecutionStatus
 from app.settings import DatabaseSettings
+from tests.support.load import Load
 from tests.support.ready_proxy import ReadyProxy
 from tests.support.server import (
     ServerProcess,
@@ -23,6 +24,7 @@ from tests.support.server import (
     start_dspatch,
     until_running,
 )
+from tests.support.truth import require_truth
 from tests.support.wait import wait_until
 
 INPUTS = {"inputs": {"a": "x"}}
@@ -92,21 +94,34 @@ async def test_what_runs_may_end_within_the_grace(environment: dict[str, str]) -
 
 
 async def test_past_the_grace_what_runs_is_cancelled_and_recorded(
-    environment: dict[str, str], database: Database
+    environment: dict[str, str], database: Database, client: httpx.AsyncClient
 ) -> None:
-    """The record ends `cancelled`, never `running`, and the client is told to come again."""
-    grace = {"DSPATCH_SERVER__GRACE_MS": "300"}
-    async with serving(environment=environment | grace) as server, _client(server) as client:
-        path = await slow_program(client, 60_000)
-        answering = asyncio.create_task(client.post(path, json=INPUTS))
-        execution_id = await until_running(client)
+    """The record ends `cancelled`, never `running`, and the client is told to come again.
+
+    Who does so under the same key is told of that record; a new request is a new execution.
+    """
+    grace, key = {"DSPATCH_SERVER__GRACE_MS": "300"}, {"Idempotency-Key": "order-4711"}
+    async with serving(environment=environment | grace) as server, _client(server) as direct:
+        path = await slow_program(direct, 2_000)
+        answering = [
+            asyncio.create_task(direct.post(path, json=INPUTS, headers=headers))
+            for headers in (key, {})
+        ]
+        await until_running(direct, 2)
         assert await server.stop() == 0
-        answer = await answering
-    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/shutting-down")
-    assert answer.headers["retry-after"] == "1"
-    record = await _record(database, execution_id)
+        answers = await asyncio.gather(*answering)
+    for answer in answers:
+        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/shutting-down")
+        assert answer.headers["retry-after"] == "1"
+    assert server.tracebacks == []
+    again = await client.post(path, json=INPUTS, headers=key)
+    assert (again.status_code, again.json()["type"]) == (409, "/problems/execution-cancelled")
+    assert again.headers["idempotency-replayed"] == "true"
+    record = await _record(database, again.json()["execution_id"])
     assert (record.status, record.outcome) == ("cancelled", "cancelled")
-    assert "Traceback" not in server.output
+    async with database.transaction() as tx:
+        figures = await tx.statistics.of_program(record.program_id)
+    assert figures.by_status[ExecutionStatus.CANCELLED] == sum(figures.by_status.values()) == 2
 
 
 async def test_a_database_that_is_away_does_not_hold_the_end(own_postgres: LocalPostgres) -> None:
@@ -216,32 +231,6 @@ async def test_a_second_signal_ends_the_process_within_two_seconds(
         assert monotonic() - began < 2
 
 
-class _Load:
-    """Clients that call one after the other until told to stop."""
-
-    def __init__(self, client: httpx.AsyncClient, path: str) -> None:
-        self.statuses: list[int | str] = []
-        self._client = client
-        self._path = path
-        self._is_over = False
-
-    async def run(self) -> None:
-        """Call with all clients at once."""
-        await asyncio.gather(*(self._call_on() for _ in range(CLIENTS)))
-
-    def stop(self) -> None:
-        """Let the calls that are under way be the last."""
-        self._is_over = True
-
-    async def _call_on(self) -> None:
-        while not self._is_over:
-            try:
-                answer = await self._client.post(self._path, json=INPUTS)
-                self.statuses.append(answer.status_code)
-            except httpx.HTTPError as error:
-                self.statuses.append(type(error).__name__)
-
-
 async def _restart_one_after_the_other(
     proxy: ReadyProxy, servers: list[ServerProcess], environment: Mapping[str, str], times: int
 ) -> list[ServerProcess]:
@@ -258,55 +247,41 @@ async def _restart_one_after_the_other(
     return servers
 
 
-async def _lost_in_restarts(
-    environment: Mapping[str, str], database: Database, times: int
-) -> dict[str, Any]:
-    """Restart two servers in turn under load, and count the answers and the records."""
+async def _require_nothing_lost(environment: Mapping[str, str], url: str, times: int) -> int:
+    """Restart two servers in turn under load; require that every request is served, and count."""
     environment = {**environment, "DSPATCH_SERVER__DRAIN_DELAY_MS": "1000"}
     async with (
         serving(environment=environment) as first,
         serving(environment=environment) as second,
         ReadyProxy() as proxy,
-        httpx.AsyncClient(base_url=proxy.base_url, timeout=30) as client,
     ):
         async with _client(first) as direct:
             path = await slow_program(direct, 50)
         proxy.servers = {first.base_url, second.base_url}
         await wait_until(lambda: len(proxy.ready) == 2)
-        load = _Load(client, path)
-        loading = asyncio.create_task(load.run())
-        last = await _restart_one_after_the_other(proxy, [first, second], environment, times)
-        load.stop()
-        await loading
+        async with Load(path, proxy.base_url, CLIENTS, INPUTS) as load:
+            last = await _restart_one_after_the_other(proxy, [first, second], environment, times)
+        async with _client(last[0]) as client:
+            rows = await require_truth(url, client, path.split("/")[3], load.calls)
         for server in last:
             assert await server.stop() == 0
-    async with database.transaction() as tx:
-        records = await tx.programs.get(UUID(path.split("/")[3]))
-    statuses = load.statuses
-    return {
-        "requests": len(statuses),
-        "failed": [one for one in statuses if one != httpx.codes.OK],
-        "recorded": records.execution_count,
-    }
+    assert {call.status for call in load.calls} == {200}
+    assert len(load.calls) == len(rows)
+    return len(rows)
 
 
-@pytest.mark.timeout(180)  # four starts, which a busy machine stretches
 async def test_a_rolling_restart_loses_no_request(
-    environment: dict[str, str], database: Database
+    environment: dict[str, str], database_url: str
 ) -> None:
     """Two restarts at load, behind a proxy that honours readiness: each answer is 200."""
-    found = await _lost_in_restarts(environment, database, 2)
-    assert found["failed"] == []
-    assert found["requests"] == found["recorded"] > 20
+    assert await _require_nothing_lost(environment, database_url, 2) > 20
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
 async def test_twenty_rolling_restarts_lose_no_request(
-    environment: dict[str, str], database: Database
+    environment: dict[str, str], database_url: str
 ) -> None:
     """As the short one, often enough to meet the moments between."""
-    found = await _lost_in_restarts(environment, database, RESTARTS)
-    print(found["requests"], "requests over", RESTARTS, "restarts")  # noqa: T201 - for the page of scenarios
-    assert found["failed"] == []
-    assert found["requests"] == found["recorded"]
+    requests = await _require_nothing_lost(environment, database_url, RESTARTS)
+    print(requests, "requests over", RESTARTS, "restarts")  # noqa: T201 - for the page of scenarios

@@ -124,7 +124,6 @@ async def _require_survival(
     return patient
 
 
-@pytest.mark.timeout(180)  # three outages, which a busy machine stretches
 async def test_nothing_is_lost_while_the_database_is_away(
     quick: dict[str, str], url: str, own_postgres: LocalPostgres
 ) -> None:

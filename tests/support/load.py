@@ -45,9 +45,10 @@ class Call:
 class Clients:
     """So many connections to servers, and all the calls that were made on them."""
 
-    def __init__(self, path: str, connections: int = 100) -> None:
+    def __init__(self, path: str, connections: int = 100, body: Mapping[str, Any] = INPUTS) -> None:
         self.calls: list[Call] = []
         self._path = path
+        self._body = body
         self._connections = connections
 
     async def __aenter__(self) -> Self:
@@ -59,13 +60,18 @@ class Clients:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
+    @property
+    def served(self) -> int:
+        """How many calls were answered with 200 so far."""
+        return sum(call.status == 200 for call in self.calls)
+
     async def call(self, base_url: str, key: str | None = None) -> Call:
         """Ask for an execution and remember what came of it."""
         began = monotonic()
         headers = {} if key is None else {"Idempotency-Key": key}
         try:
             async with self._session.post(
-                base_url + self._path, json=INPUTS, headers=headers
+                base_url + self._path, json=self._body, headers=headers
             ) as answer:
                 document = json.loads(await answer.read())
             call = Call(
@@ -75,7 +81,7 @@ class Clients:
                 key=key,
                 took_s=monotonic() - began,
             )
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             call = Call(None, {}, failure=repr(error), key=key, took_s=monotonic() - began)
         self.calls.append(call)
         return call
@@ -84,8 +90,10 @@ class Clients:
 class Load(Clients):
     """Clients that call one server one after the other, until the block ends or they are told."""
 
-    def __init__(self, path: str, base_url: str, clients: int) -> None:
-        super().__init__(path)
+    def __init__(
+        self, path: str, base_url: str, clients: int, body: Mapping[str, Any] = INPUTS
+    ) -> None:
+        super().__init__(path, clients, body)
         self._base_url = base_url
         self._clients = clients
         self._is_over = False
@@ -105,11 +113,6 @@ class Load(Clients):
         """Let the calls that are under way be the last."""
         self._is_over = True
         await asyncio.gather(*self._calling)
-
-    @property
-    def served(self) -> int:
-        """How many calls were answered with 200 so far."""
-        return sum(call.status == 200 for call in self.calls)
 
     async def _call_on(self) -> None:
         while not self._is_over:

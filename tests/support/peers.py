@@ -10,10 +10,9 @@ from typing import Any
 import httpx
 
 from tests.support.factories import post_program
+from tests.support.load import INPUTS
 from tests.support.server import ServerProcess, serving
 from tests.support.wait import wait_until_so
-
-INPUTS = {"inputs": {"question": "Who is there?"}}
 
 
 class Peer:

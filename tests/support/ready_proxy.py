@@ -8,11 +8,16 @@ from typing import Self
 import aiohttp
 from aiohttp import web
 
+from tests.support.wait import wait_until
+
 ASKED_EVERY_S = 0.1
 
 
 class ReadyProxy:
-    """Sends each request to the next ready server, once; `servers` may change meanwhile."""
+    """Sends each request to the next ready server, once; `servers` may change meanwhile.
+
+    A request that finds none ready, as on a busy machine, waits for one.
+    """
 
     def __init__(self) -> None:
         self.servers: set[str] = set()
@@ -57,6 +62,7 @@ class ReadyProxy:
             return False
 
     async def _pass_on(self, request: web.Request) -> web.Response:
+        await wait_until(lambda: bool(self.ready), 30)
         url = next(self._turns) + request.path_qs
         headers = {"Content-Type": "application/json"}
         body = await request.read()

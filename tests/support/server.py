@@ -144,9 +144,9 @@ async def slow_program(client: httpx.AsyncClient, latency_ms: int) -> str:
     return f"/v1/programs/{program.json()['program_id']}/executions"
 
 
-async def until_running(client: httpx.AsyncClient) -> str:
-    """Wait until an execution runs and give its id."""
+async def until_running(client: httpx.AsyncClient, count: int = 1) -> str:
+    """Wait until so many executions run and give the id of the last."""
     while True:
         found = (await client.get("/v1/executions", params={"status": "running"})).json()["items"]
-        if found:
+        if len(found) >= count:
             return str(found[0]["execution_id"])
