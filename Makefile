@@ -15,7 +15,7 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 CLIENTS := .venv-clients
 INSTALLED_CLIENTS := $(CLIENTS)/.installed
 
-.PHONY: help install demo test scenarios check coverage format bench-background bench-record bench-signatures bench-validation openapi settings types migration lock clients fuzz ci clean
+.PHONY: help install demo test scenarios check coverage format bench-background bench-record bench-policies bench-signatures bench-validation openapi settings types migration lock clients fuzz ci clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -78,6 +78,9 @@ bench-record: $(INSTALLED_DEV) ## what a durable record costs, against a bare ro
 
 bench-background: $(INSTALLED_DEV) ## background executions per second, and how soon they are picked up
 	@$(BIN)/python -m bench.background
+
+bench-policies: $(INSTALLED) ## what breakers and limits cost a call
+	@$(BIN)/python -m bench.policies
 
 openapi: $(INSTALLED_DEV) ## write docs/openapi.json anew
 	@$(BIN)/python -m scripts.openapi
