@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SOURCES := app bench migrations scripts tests
+SOURCES := app bench conformance migrations scripts tests
 
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
@@ -59,7 +59,7 @@ bench-signatures: $(INSTALLED) ## reading, writing and checking of signatures
 check: $(INSTALLED_DEV) ## in a minute or two: format, lint, types, layers, sizes, OpenAPI diff, migrations
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
-	@$(BIN)/interrogate --quiet tests
+	@$(BIN)/interrogate --quiet conformance tests
 	@$(BIN)/codespell $(SOURCES) docs *.md
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports

@@ -10,17 +10,20 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from app.adapters.base import Adapter
 from app.adapters.building import BUILT_IN
 from app.adapters.dspy import DspyAdapter
 from app.adapters.dspy.endpoints import Endpoint
 from app.adapters.dspy.engine import ChatCompletionsEngine
 from app.adapters.dspy.servers import ModelServers
-from tests.adapters.conformance.harness import HARNESSES, Harness, Remote
+from conformance.harness import Harness
+from tests.adapters.conformance.harness import HARNESSES, Remote
 from tests.adapters.dspy_adapters import KEY, an_lm, running, unheard
 from tests.support.another_dspatch import another_dspatch, free_port
 from tests.support.clock import ManualClock
 from tests.support.model_server import ModelServer
+
+collect_ignore = ["example"]
+"""A package of its own, whose tests run where it is installed."""
 
 OpenHarness: TypeAlias = Callable[[], AbstractAsyncContextManager[Harness]]
 
@@ -61,12 +64,6 @@ async def harness(open_harness: OpenHarness) -> AsyncIterator[Harness]:
     """Give an adapter of every registered kind, with a back-end that does as it is told."""
     async with open_harness() as of_kind:
         yield of_kind
-
-
-@pytest.fixture
-def adapter(harness: Harness) -> Adapter:
-    """Give the adapter alone."""
-    return harness.adapter
 
 
 @pytest.fixture

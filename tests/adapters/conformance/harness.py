@@ -1,6 +1,5 @@
-"""What the suite needs of each kind of adapter: a way to say how its back-end behaves."""
+"""Our own adapters, each with a back-end that the suite may tell how to behave."""
 
-from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from app.adapters.base import Adapter
 from app.adapters.combine import COMBINATIONS
 from app.adapters.dspy import DspyAdapter
 from app.adapters.errors import ErrorType
-from app.adapters.guarded import GuardedAdapter
 from app.adapters.mock import MockAdapter
 from app.adapters.prepared import PreparingAdapter
 from app.adapters.remote import RemoteAdapter
@@ -23,9 +21,8 @@ from app.adapters.worker import WorkerAdapter
 from app.adapters.worker.adapter import child_pool
 from app.adapters.worker.children import Surroundings
 from app.adapters.worker.pool import ChildPool
-from app.policies.breaker import Breaker
-from app.policies.clock import SystemClock
 from app.settings import LMSettings
+from conformance.harness import Harness
 from tests.support import model_server
 from tests.support.model_server import ModelServer
 
@@ -36,63 +33,13 @@ MORE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 """What a kind of combination needs, or is tried with, beside its members."""
 
-ALL_ERRORS = (
-    ErrorType.TIMEOUT,
-    ErrorType.CONNECTION_FAILED,
-    ErrorType.BACKEND_ERROR,
-    ErrorType.RATE_LIMITED,
-    ErrorType.OVERLOADED,
-    ErrorType.AUTHENTICATION,
-    ErrorType.INVALID_REQUEST,
-    ErrorType.CONTEXT_WINDOW_EXCEEDED,
-    ErrorType.OUTPUT_INVALID,
-)
-"""What a back-end can do wrong; every adapter has to be able to say it."""
-
-
-class Harness(ABC):
-    """A guarded adapter, and the behaviour of its back-end as the config of a program."""
-
-    def __init__(self, adapter: Adapter) -> None:
-        self.adapter = GuardedAdapter(adapter, Breaker(SystemClock()))
-
-    @property
-    def answers_as(self) -> Sequence[str]:
-        """Give the names under which results may come: a combination's are its members'."""
-        return [self.adapter.name]
-
-    @property
-    def most_calls(self) -> int:
-        """Give how many calls of an LM one call of a program may cost."""
-        return 1
-
-    def answering(self) -> Mapping[str, Any]:
-        """Give the config of a program that answers by itself."""
-        return {}
-
-    @abstractmethod
-    def saying(self, outputs: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Give the config of a program that answers with these outputs, once."""
-
-    @abstractmethod
-    def failing(self, error_type: ErrorType) -> Mapping[str, Any]:
-        """Give the config of a program that fails so, once; rate limits ask for 7 seconds."""
-
-    @abstractmethod
-    def hanging(self) -> Mapping[str, Any]:
-        """Give the config of a program that does not answer."""
-
-    @abstractmethod
-    def is_hanging(self) -> bool:
-        """Say whether a call of a program that does not answer has reached the back-end."""
-
-    @abstractmethod
-    def unhealthy(self) -> None:
-        """Make the back-end unable to run programs."""
-
 
 class MockHarness(Harness):
     """A mock is told by the program."""
+
+    @override
+    def wrong(self) -> Mapping[str, Any]:
+        return {"mock": {"latency": 3}}
 
     @override
     def saying(self, outputs: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -152,6 +99,10 @@ class DspyHarness(Harness):
     def __init__(self, adapter: Adapter, server: ModelServer) -> None:
         super().__init__(adapter)
         self.server = server
+
+    @override
+    def wrong(self) -> Mapping[str, Any]:
+        return {"temperature": "hot"}
 
     @override
     def saying(self, outputs: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -3,8 +3,8 @@
 import pytest
 
 from app.adapters.errors import AdapterError
-from tests.adapters.conformance.harness import Harness
-from tests.adapters.programs import a_call, a_program
+from conformance.harness import Harness
+from conformance.programs import a_call, a_program
 
 
 async def test_runs_without_being_created(harness: Harness) -> None:
@@ -32,7 +32,7 @@ async def test_runs_another_revision(harness: Harness) -> None:
 
 async def test_fails_where_it_cannot_be_prepared(harness: Harness) -> None:
     """What `create_program` would refuse, a call refuses too, and nothing is held."""
-    program = a_program(config={"mock": {"latency": 3}, "temperature": "hot"})
+    program = a_program(config=harness.wrong())
     with pytest.raises(AdapterError):
         await harness.adapter.execute_program(a_call(program))
     assert list(await harness.adapter.list_programs()) == []

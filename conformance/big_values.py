@@ -1,7 +1,7 @@
 """Values of some megabytes."""
 
-from tests.adapters.conformance.harness import Harness
-from tests.adapters.programs import a_call, a_program
+from conformance.harness import Harness
+from conformance.programs import a_call, a_program
 
 MEGABYTE = "0123456789abcdef" * 65_536
 

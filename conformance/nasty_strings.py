@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.adapters.conformance.harness import Harness
-from tests.adapters.programs import a_call, a_program
+from conformance.harness import Harness
+from conformance.programs import a_call, a_program
 
 NASTY = {
     "empty": "",

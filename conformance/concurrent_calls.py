@@ -2,8 +2,8 @@
 
 import asyncio
 
-from tests.adapters.conformance.harness import Harness
-from tests.adapters.programs import a_call, a_program
+from conformance.harness import Harness
+from conformance.programs import a_call, a_program
 
 CALLS = 40
 
@@ -21,7 +21,7 @@ async def test_each_gets_its_own_answer(harness: Harness) -> None:
 async def test_a_failure_hurts_no_other(harness: Harness) -> None:
     """Programs that fail and programs that answer run side by side."""
     good = a_program(config=harness.answering())
-    bad = a_program(config={**harness.answering(), "lm": "none", "mock": {"error": {"type": "x"}}})
+    bad = a_program(config=harness.wrong())
     results = await asyncio.gather(
         *(harness.adapter.execute_program(a_call(of)) for of in [good, bad] * 10),
         return_exceptions=True,

@@ -1,8 +1,8 @@
 """Running a program."""
 
 from app.signatures.compile import CompiledSignature
-from tests.adapters.conformance.harness import Harness
-from tests.adapters.programs import a_call, a_program
+from conformance.harness import Harness
+from conformance.programs import a_call, a_program
 
 
 async def test_gives_valid_outputs(harness: Harness) -> None:

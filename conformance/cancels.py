@@ -4,16 +4,15 @@ import asyncio
 
 import pytest
 
-from tests.adapters.conformance.harness import Harness
-from tests.adapters.programs import a_call, a_program
-from tests.support.wait import wait_until
+from conformance.harness import Harness
+from conformance.programs import a_call, a_program
 
 
 async def test_ends_at_once_and_leaves_nothing_running(harness: Harness) -> None:
     """A cancelled call ends, is not in flight any more, and counts as no failure."""
     call = a_call(a_program(config=harness.hanging()))
     running = asyncio.create_task(harness.adapter.execute_program(call))
-    await wait_until(harness.is_hanging)
+    await harness.until_hanging()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -26,7 +25,7 @@ async def test_spares_the_next_call(harness: Harness) -> None:
     running = asyncio.create_task(
         harness.adapter.execute_program(a_call(a_program(config=harness.hanging())))
     )
-    await wait_until(harness.is_hanging)
+    await harness.until_hanging()
     running.cancel()
     await asyncio.wait([running])
     result = await harness.adapter.execute_program(a_call(a_program(config=harness.answering())))

@@ -1,8 +1,8 @@
 """Programs as they come and go."""
 
 from app.adapters.base import ProgramInfo
-from tests.adapters.conformance.harness import Harness
-from tests.adapters.programs import a_program
+from conformance.harness import Harness
+from conformance.programs import a_program
 
 
 async def test_is_held_once_created(harness: Harness) -> None:

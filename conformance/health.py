@@ -1,6 +1,6 @@
 """The health of an adapter."""
 
-from tests.adapters.conformance.harness import Harness
+from conformance.harness import Harness
 
 
 async def test_is_good_where_programs_could_run(harness: Harness) -> None:

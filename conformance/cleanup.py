@@ -1,7 +1,7 @@
 """Giving everything back."""
 
-from tests.adapters.conformance.harness import Harness
-from tests.adapters.programs import a_call, a_program
+from conformance.harness import Harness
+from conformance.programs import a_call, a_program
 
 
 async def test_forgets_the_programs(harness: Harness) -> None:

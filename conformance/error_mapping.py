@@ -5,8 +5,8 @@ import json
 import pytest
 
 from app.adapters.errors import RECOVERABLE, AdapterError, ErrorType
-from tests.adapters.conformance.harness import ALL_ERRORS, Harness
-from tests.adapters.programs import a_call, a_program
+from conformance.harness import ALL_ERRORS, Harness
+from conformance.programs import a_call, a_program
 
 
 async def failure_of(harness: Harness, error_type: ErrorType) -> AdapterError:
@@ -47,7 +47,7 @@ async def test_succeeds_after_a_failure(harness: Harness) -> None:
 
 async def test_refuses_a_config_that_is_wrong(harness: Harness) -> None:
     """A config that no call could use is refused before there is one."""
-    program = a_program(config={"mock": {"latency": 3}, "temperature": "hot"})
+    program = a_program(config=harness.wrong())
     with pytest.raises(AdapterError) as caught:
         await harness.adapter.create_program(program)
     assert caught.value.type in {ErrorType.INVALID_REQUEST, ErrorType.UNSUPPORTED}

@@ -2,15 +2,15 @@
 
 from contextlib import suppress
 
-from app.adapters.base import Adapter, AdapterStats
+from app.adapters.base import AdapterStats
 from app.adapters.errors import AdapterError, ErrorType
-from tests.adapters.conformance.harness import Harness
-from tests.adapters.programs import a_call, a_program
+from conformance.harness import Harness
+from conformance.programs import a_call, a_program
 
 
-async def test_begin_at_nothing(adapter: Adapter) -> None:
+async def test_begin_at_nothing(harness: Harness) -> None:
     """A new adapter has done nothing."""
-    assert await adapter.get_stats() == AdapterStats(0, 0, 0, 0)
+    assert await harness.adapter.get_stats() == AdapterStats(0, 0, 0, 0)
 
 
 async def test_count_calls_and_failures(harness: Harness) -> None:

@@ -1,0 +1,3 @@
+"""The suite on our own adapters."""
+
+from conformance.suite import *
