@@ -282,6 +282,7 @@ async def _enter(stack: AsyncExitStack, base: _Base, settings: Settings, kind: s
     _repeat(base, "sweep", settings.processes.sweep_ms / 1_000, sweep_all)
     waiting = Waiting(base.reserved)
     base.metrics.watch_pending(waiting.counts)
+    base.metrics.watch_batches(waiting.batches)
     _repeat(base, "count what waits", COUNT_WAITING_EVERY_S, waiting)
     _repeat(base, "look for ended executions", ENDED_ELSEWHERE_EVERY_S, look)
     divide_limits = LimitDivision(
@@ -344,7 +345,7 @@ def _open_lanes(
         adapters=base.adapters,
         runs=runs,
         solitude=Solitude(),
-        close=BatchClosing(database, base.channel, base.reached),
+        close=BatchClosing(database, base.channel, base.metrics, base.reached),
         metrics=base.metrics,
         clock=base.clock,
         random=base.random,
@@ -409,7 +410,7 @@ def _repeat(base: _Base, name: str, seconds: float, work: Work) -> None:
 def _batches(
     base: _Base, catalogue: ProgramCatalogue, ends: ExecutionEnds, shield: Shield, runs: Runs
 ) -> Batches:
-    tools = AcceptanceTools(base.ids, base.clock, shield, runs.owner_id, base.reached)
+    tools = AcceptanceTools(base.ids, base.clock, shield, base.metrics, runs.owner_id, base.reached)
     return Batches.on(base.database, base.reserved, ends, catalogue, base.adapters, tools)
 
 

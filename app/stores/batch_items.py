@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Double, cast, delete, func, select, text
@@ -75,9 +75,9 @@ WITH ended AS (
     SET status = '{ExecutionStatus.CANCELLED}', outcome = '{Outcome.CANCELLED}',
         error = CAST(:error AS json), duration_ms = 0, finished_at = now()
     WHERE id BETWEEN :low AND :high AND status = '{ExecutionStatus.PENDING}'
-    RETURNING program_id
+    RETURNING program_id, program_name, adapter_type
 ), {_COUNT_ENDED}
-SELECT count(*) FROM ended
+SELECT count(*), min(program_name), min(adapter_type) FROM ended
 """)  # noqa: S608 - our own states
 _ADVANCE = text("""
 UPDATE batches SET next_index = :after, cancelled_items = cancelled_items + :cancelled,
@@ -112,6 +112,14 @@ class ItemFilter:
 EVERY = ItemFilter()
 
 
+class CancelledSlice(NamedTuple):
+    """How many items were cancelled, and whose they were; None where there were none."""
+
+    items: int
+    program_name: str | None
+    adapter_type: str | None
+
+
 class BatchItemStore:
     """Reads and writes the items of batches within one transaction."""
 
@@ -143,20 +151,21 @@ class BatchItemStore:
 
     async def cancel_slice(
         self, batch_id: UUID, error: Mapping[str, Any], limit: int = SLICE
-    ) -> int:
+    ) -> CancelledSlice | None:
         """End the next items that were not handed out, and move the cursor behind them.
 
-        Tells how many places it has moved; none is left where it has moved by less than `limit`.
+        None where none is left.
         """
         bound = {"batch_id": batch_id, "limit": limit}
         before, after = (await self._session.execute(_HOLD, bound)).one()
         if before == after:
-            return 0
+            return None
         ranged = {"low": item_id(batch_id, before), "high": item_id(batch_id, after - 1)}
-        ended = await self._session.scalars(_CANCEL, {**ranged, "error": dump_document(error)})
-        moved = {"before": before, "after": after, "cancelled": ended.one()}
+        ended = await self._session.execute(_CANCEL, {**ranged, "error": dump_document(error)})
+        cancelled = CancelledSlice(*ended.one())
+        moved = {"before": before, "after": after, "cancelled": cancelled.items}
         await self._session.execute(_ADVANCE, {"batch_id": batch_id, **moved})
-        return int(after - before)
+        return cancelled
 
     async def list_ended(
         self, batch_id: UUID, page: Page, wanted: ItemFilter = EVERY

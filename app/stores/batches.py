@@ -155,6 +155,12 @@ class BatchStore:
         found = (await self._session.scalars(query)).one_or_none()
         return None if found is None else BatchStatus(found)
 
+    async def count_by_status(self) -> Mapping[str, int]:
+        """Count the batches of each status."""
+        query = select(Batch.status, func.count()).group_by(Batch.status)
+        found = {row[0]: row[1] for row in await self._session.execute(query)}
+        return {status.value: found.get(status, 0) for status in BatchStatus}
+
     async def hold(self, batch_id: UUID) -> None:
         """Let nobody hand out or stop a batch until this transaction ends.
 

@@ -54,6 +54,9 @@ class Metrics:
             "Tokens as the model servers count them; direction is prompt or completion.",
             ("lm", "direction"),
         )
+        self._batch_items = self._counter(
+            "dspatch_batch_items_total", "Items of batches that ended.", ("outcome",)
+        )
         self._requests = self._counter(
             "dspatch_http_requests_total",
             "Requests that were answered; route is the path's template.",
@@ -95,6 +98,10 @@ class Metrics:
             "dspatch_pending", "What waits to be claimed, by queue.", "queue", counts
         )
 
+    def watch_batches(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Read how many batches there are whenever somebody scrapes."""
+        self._read_at_scrape("dspatch_batches", "Batches, by status.", "status", counts)
+
     def execution_ended(
         self,
         program: str,
@@ -111,6 +118,15 @@ class Metrics:
             error = attempt["error"]
             error_type = error["type"] if error else NO_ERROR
             self._attempts(attempt["adapter"], error_type).inc()
+
+    def item_ended(self, outcome: str) -> None:
+        """Count an item of a batch, which is counted as an execution too."""
+        self._batch_items(outcome).inc()
+
+    def items_ended_unrun(self, program: str, adapter: str, outcome: str, count: int) -> None:
+        """Count items of a batch that ended without having run."""
+        self._executions(self._known(program), adapter, outcome).inc(count)
+        self._batch_items(outcome).inc(count)
 
     def lm_called(self, lm: str, outcome: str, prompt: int, completion: int) -> None:
         """Count a call of an LM, and the tokens that it cost."""

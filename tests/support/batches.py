@@ -79,7 +79,7 @@ def an_acceptance(
 ) -> BatchAcceptance:
     """Build the acceptance of batches."""
     ids = new_ids()
-    tools = AcceptanceTools(ids, SystemClock(), Shield(), ids.new, reached)
+    tools = AcceptanceTools(ids, SystemClock(), Shield(), Metrics(), ids.new, reached)
     return BatchAcceptance(database, a_catalogue(database), AdapterRegistry(adapters), tools)
 
 
@@ -122,7 +122,7 @@ class Peer:
             AdapterRegistry([adapter]),
             self.runs,
             Solitude(),
-            BatchClosing(database, channel),
+            BatchClosing(database, channel, self.metrics),
             self.metrics,
             self.clock,
             random,

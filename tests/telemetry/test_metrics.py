@@ -19,6 +19,8 @@ LABELS = {
     "dspatch_pool_connections": {"state"},
     "dspatch_breaker_state": {"adapter"},
     "dspatch_pending": {"queue"},
+    "dspatch_batch_items": {"outcome"},
+    "dspatch_batches": {"status"},
     "dspatch_event_loop_lag_seconds": set(),
     "dspatch_http_requests": {"route", "method", "status"},
     "dspatch_http_request_duration_seconds": {"route"},
@@ -42,6 +44,8 @@ def _all_at_work() -> Metrics:
     metrics.watch(lambda: {"checked_out": 1, "idle": 2, "unopened": 7}, lambda: 0.25)
     metrics.watch_breakers(lambda: {"dspy": 2})
     metrics.watch_pending(lambda: {"executions": 3})
+    metrics.watch_batches(lambda: {"running": 1})
+    metrics.item_ended("success")
     metrics.execution_ended("answerer", "dspy", "success", 2.0, [LATE, DONE])
     metrics.lm_called("main", "success", 11, 7)
     metrics.http_answered("/v1/programs", "GET", 200, 0.004)
@@ -81,6 +85,17 @@ def test_calls_of_language_models_are_counted_with_their_tokens() -> None:
     assert _value(metrics, "dspatch_lm_tokens_total", lm="main", direction="completion") == 7
 
 
+def test_items_that_never_ran_are_counted_as_executions_too() -> None:
+    """As many as there were, by their outcome."""
+    metrics = Metrics()
+    metrics.item_ended("success")
+    metrics.items_ended_unrun("answerer", "mock", "cancelled", 7)
+    labels = {"program": "answerer", "adapter": "mock", "outcome": "cancelled"}
+    assert _value(metrics, "dspatch_executions_total", **labels) == 7
+    assert _value(metrics, "dspatch_batch_items_total", outcome="cancelled") == 7
+    assert _value(metrics, "dspatch_batch_items_total", outcome="success") == 1
+
+
 def test_what_is_watched_is_read_at_each_scrape() -> None:
     """The pool, the event loop, the breakers and what waits, as they are then."""
     pool, lag, breakers, pending = {"checked_out": 0}, [0.1], {"dspy": 0}, dict[str, int]()
@@ -88,10 +103,12 @@ def test_what_is_watched_is_read_at_each_scrape() -> None:
     metrics.watch(lambda: pool, lambda: lag[0])
     metrics.watch_breakers(lambda: breakers)
     metrics.watch_pending(lambda: pending)
+    metrics.watch_batches(lambda: {"paused": 2})
     pool["checked_out"], lag[0], breakers["dspy"] = 3, 0.5, 2
     pending["executions"] = 7
     assert _value(metrics, "dspatch_breaker_state", adapter="dspy") == 2
     assert _value(metrics, "dspatch_pending", queue="executions") == 7
+    assert _value(metrics, "dspatch_batches", status="paused") == 2
     assert _value(metrics, "dspatch_pool_connections", state="checked_out") == 3
     assert _value(metrics, "dspatch_event_loop_lag_seconds") == 0.5
 

@@ -17,11 +17,13 @@ from app.database import Database, Transaction
 from app.errors import DatabaseUnavailableError, Fault, InvalidInputsError
 from app.models.idempotency_keys import Claim
 from app.models.ids import Ids
+from app.models.states import Outcome
 from app.policies.clock import Clock
 from app.policies.shield import Shield
 from app.signatures.compile import CompiledSignature, ValuesError
 from app.stores.batch_items import SLICE, NewItem
 from app.stores.batches import BatchReading
+from app.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +77,7 @@ class AcceptanceTools:
     ids: Ids
     clock: Clock
     shield: Shield
+    metrics: Metrics
     owner_id: Callable[[], UUID]
     reached: Reached = nothing
 
@@ -115,6 +118,13 @@ class BatchAcceptance:
                 await self._tools.shield.uninterrupted(self._discard(batch_id, len(items)))
             raise
         self._tools.reached(Checkpoint.BATCH_ACCEPTED)
+        if read.batch.invalid_items:
+            self._tools.metrics.items_ended_unrun(
+                runnable.program.name,
+                adapter.kind,
+                Outcome.VALIDATION_ERROR,
+                read.batch.invalid_items,
+            )
         return read
 
     async def _validated(

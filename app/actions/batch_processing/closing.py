@@ -1,15 +1,18 @@
 """Close a batch: end what will never run, and the batch once all of its items have ended."""
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from app.actions.batch_processing.item_work import CANCELLED, NEVER_RAN
 from app.checkpoints import Checkpoint, Reached, nothing
 from app.database import Database
-from app.models.states import BATCH_MOVES, BatchStatus
+from app.models.states import BATCH_MOVES, BatchStatus, Outcome
 from app.processes.channel import ControlChannel, Kind
-from app.stores.batch_items import SLICE
+from app.stores.batch_items import CancelledSlice
 from app.stores.batches import BatchReading
+from app.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -18,10 +21,15 @@ class BatchClosing:
     """Every lane closes its batch when it has nothing more to do; the last one succeeds, once."""
 
     def __init__(
-        self, database: Database, channel: ControlChannel, reached: Reached = nothing
+        self,
+        database: Database,
+        channel: ControlChannel,
+        metrics: Metrics,
+        reached: Reached = nothing,
     ) -> None:
         self._database = database
         self._channel = channel
+        self._metrics = metrics
         self._reached = reached
 
     async def __call__(self, batch_id: UUID) -> None:
@@ -48,10 +56,20 @@ class BatchClosing:
         """End in slices what was not handed out, so that no transaction takes long."""
         was_cancelled = read.batch.stopping == BatchStatus.CANCELLED
         error = (CANCELLED if was_cancelled else NEVER_RAN).as_document()
-        moved = SLICE
-        while moved == SLICE:
-            async with self._database.transaction() as tx:
-                moved = await tx.batch_items.cancel_slice(read.id, error)
+        while (cancelled := await self._cancel_slice(read.id, error)) is not None:
+            if cancelled.program_name and cancelled.adapter_type:
+                self._metrics.items_ended_unrun(
+                    cancelled.program_name,
+                    cancelled.adapter_type,
+                    Outcome.CANCELLED,
+                    cancelled.items,
+                )
+
+    async def _cancel_slice(
+        self, batch_id: UUID, error: Mapping[str, Any]
+    ) -> CancelledSlice | None:
+        async with self._database.transaction() as tx:
+            return await tx.batch_items.cancel_slice(batch_id, error)
 
     async def _read(self, batch_id: UUID) -> BatchReading:
         async with self._database.transaction() as tx:

@@ -168,8 +168,10 @@ class LaneRun:
         self._feed.put(item for item in self._taken.left if not is_suspect(item))
         poisonous = [item for item in suspects if is_poisonous(item)]
         if poisonous:
-            ending = poisonous_ending()
-            await self._records.end_poisonous([ending_row(item, ending) for item in poisonous])
+            rows = [ending_row(item, poisonous_ending()) for item in poisonous]
+            await self._records.end_poisonous(rows)
+            for row in rows:
+                self._count(row)
         for item in suspects:
             if item in poisonous:
                 continue
@@ -276,6 +278,7 @@ class LaneRun:
         self._tools.metrics.execution_ended(
             program.name, adapter, row["outcome"], duration_s, attempts
         )
+        self._tools.metrics.item_ended(row["outcome"])
 
     def _never_ran(self) -> Ending:
         return Ending.failed(CANCELLED if self._is_cancelled else NEVER_RAN)
