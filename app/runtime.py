@@ -169,7 +169,7 @@ async def open_runtime(
             worker=worker,
             metrics=base.metrics,
             clock_offset_s=base.clock_offset_s,
-            keyring=_open_keyring(stack, base),
+            keyring=_open_keyring(stack, base, settings.database.pool_timeout_ms / 1_000),
             register_signature=SignatureRegistration(database, ids, modules),
             validate_signature=SignatureValidation(Tools(modules, adapters, clock)),
             move_signature=SignatureTransition(database),
@@ -354,8 +354,8 @@ def _open_lanes(
     return LaneDispatcher(tools, settings.worker.lanes)
 
 
-def _open_keyring(stack: AsyncExitStack, base: _Base) -> Keyring:
-    keyring = Keyring(base.reserved, base.clock)
+def _open_keyring(stack: AsyncExitStack, base: _Base, patience_s: float) -> Keyring:
+    keyring = Keyring(base.reserved, base.clock, patience_s)
     stack.push_async_callback(keyring.close)
     _repeat(base, "write uses of keys", USES_EVERY_S, keyring.write_uses)
     return keyring

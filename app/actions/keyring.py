@@ -3,8 +3,8 @@
 import asyncio
 import hmac
 import math
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -15,6 +15,7 @@ from app.models import ApiKey
 from app.models.key_text import KeyText
 from app.models.scopes import Scope
 from app.policies.clock import Clock
+from app.stores.availability import RETRY_AFTER_S
 
 REMEMBERED_S = 5.0
 """As long may a key that has been revoked still be taken."""
@@ -51,12 +52,14 @@ class Keyring:
 
     What it remembers is found by SHA-256 of the whole key: a wrong secret costs a look-up as an
     unknown id does, and no key stays in memory. Look-ups that come while one is under way go
-    together in the next, so that callers hold one connection at most, however many they are.
+    together in the next, so that callers hold one connection at most, however many they are; they
+    wait for it up to `patience_s`.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, patience_s: float) -> None:
         self._database = database
         self._clock = clock
+        self._patience_s = patience_s
         self._accepted: dict[bytes, tuple[Caller, float]] = {}
         self._refused: dict[bytes, float] = {}
         self._turn = asyncio.Lock()
@@ -109,12 +112,28 @@ class Keyring:
         return task
 
     async def _read(self, key_ids: set[str]) -> Mapping[str, _Known]:
-        async with self._turn:
-            self._gathering = None
+        async with self._own_turn():
             asked_s = self._clock.monotonic()
             async with self._database.transaction() as tx:
                 rows = await tx.api_keys.find_all(key_ids)
         return {row.id: _known(row, now, asked_s) for row, now in rows}
+
+    @asynccontextmanager
+    async def _own_turn(self) -> AsyncIterator[None]:
+        """Wait for the look-up that is under way, and let the next group gather."""
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise DatabaseUnavailableError(
+                "The database did not say in time whose key this is.", retry_after_s=RETRY_AFTER_S
+            ) from None
+        finally:
+            self._gathering = None
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     async def write_uses(self) -> None:
         """Write when keys were used last; DatabaseUnavailableError leaves it for the next time."""
@@ -129,9 +148,10 @@ class Keyring:
                 del self._used_s[key_id]
 
     async def close(self) -> None:
-        """Write the last uses; where the database is away, they are lost."""
-        with suppress(DatabaseUnavailableError):  # it has been logged
-            await self.write_uses()
+        """Write the last uses; where the database is away or hangs, they are lost."""
+        with suppress(DatabaseUnavailableError, TimeoutError):  # it has been logged
+            async with asyncio.timeout(self._patience_s):
+                await self.write_uses()
 
 
 def _known(row: ApiKey, now: datetime, asked_s: float) -> _Known:

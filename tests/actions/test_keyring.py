@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 from typing_extensions import override
@@ -19,10 +20,12 @@ from app.models.audit import CLI
 from app.models.key_text import KeyText
 from app.models.scopes import Scope
 from app.settings import DatabaseSettings, Settings
+from app.stores.availability import RETRY_AFTER_S
 from tests.support.clock import ManualClock
 from tests.support.factories import a_key
 
 ALMOST_S = REMEMBERED_S - 0.001
+PATIENCE_S = 20.0
 
 
 class _WatchedDatabase(Database):
@@ -58,7 +61,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def keyring(watched: _WatchedDatabase, clock: ManualClock) -> Keyring:
     """A keyring that remembers nothing yet."""
-    return Keyring(watched, clock)
+    return Keyring(watched, clock, PATIENCE_S)
 
 
 @pytest.fixture
@@ -112,7 +115,7 @@ async def test_a_revoked_key_is_dead_after_five_seconds(
     key = await a_key(database)
     assert await keyring.find(key.text) is not None
     await _revoke(database, key)
-    assert await Keyring(database, clock).find(key.text) is None
+    assert await Keyring(database, clock, PATIENCE_S).find(key.text) is None
     clock.advance(REMEMBERED_S)
     assert await keyring.find(key.text) is None
 
@@ -248,11 +251,39 @@ async def test_without_the_database_nobody_is_refused_for_good(
     away: Database, clock: ManualClock
 ) -> None:
     """It is an error of ours, and not remembered as a key that is nobody's."""
-    keyring = Keyring(away, clock)
+    keyring = Keyring(away, clock, PATIENCE_S)
     text = KeyText.new(secrets.choice).text
     for _ in range(2):
         with pytest.raises(DatabaseUnavailableError):
             await keyring.find(text)
+
+
+async def test_a_look_up_that_hangs_is_not_waited_for_without_end(
+    database: Database, watched: _WatchedDatabase, clock: ManualClock
+) -> None:
+    """Who waits for the next is told to come again, and is let in afterwards."""
+    key = await a_key(database)
+    keyring = Keyring(watched, clock, 0.05)
+    async with keyring._turn:
+        with pytest.raises(DatabaseUnavailableError) as refused:
+            await keyring.find(key.text)
+    assert refused.value.retry_after_s == RETRY_AFTER_S
+    assert await keyring.find(key.text) is not None
+
+
+async def test_a_database_that_hangs_does_not_hold_the_end(
+    database: Database, database_url: str, clock: ManualClock
+) -> None:
+    """The last uses are lost then."""
+    key = await a_key(database)
+    keyring = Keyring(database, clock, 0.2)
+    await keyring.find(key.text)
+    locking = await asyncpg.connect(database_url)
+    async with locking.transaction():
+        await locking.execute("LOCK TABLE api_keys")
+        await asyncio.wait_for(keyring.close(), PATIENCE_S)
+    await locking.close()
+    assert (await _row(database, key)).last_used_at is None
 
 
 async def test_uses_are_written_together_and_not_with_each_request(
@@ -303,7 +334,7 @@ async def test_a_use_that_comes_while_uses_are_written_is_written_next(
 
 async def test_uses_wait_for_a_database_that_is_away(away: Database, clock: ManualClock) -> None:
     """They are kept for the next time; at the end of the process they are let go quietly."""
-    keyring = Keyring(away, clock)
+    keyring = Keyring(away, clock, PATIENCE_S)
     keyring._used_s["0000000a"] = 0.0
     with pytest.raises(DatabaseUnavailableError):
         await keyring.write_uses()

@@ -1,4 +1,4 @@
-"""Hindrances: records that nobody can write for a while."""
+"""Hindrances: records that cannot be written for a while."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,6 +6,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import asyncpg
+
+_NO_ROOM = """
+CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER no_room BEFORE INSERT OR UPDATE ON executions FOR EACH ROW
+EXECUTE FUNCTION no_room();
+"""
 
 
 class Hold:
@@ -35,3 +42,15 @@ async def records_held(url: str) -> AsyncIterator[Hold]:
         async with link.transaction():
             await link.execute("LOCK TABLE executions IN SHARE MODE")
             yield Hold(link)
+
+
+@asynccontextmanager
+async def disk_full(url: str) -> AsyncIterator[None]:
+    """Have the server say of every record written that it has no room for it."""
+    link = await asyncpg.connect(url)
+    await link.execute(_NO_ROOM)
+    try:
+        yield
+    finally:
+        await link.execute("DROP FUNCTION no_room CASCADE")
+        await link.close()
