@@ -324,7 +324,8 @@ class DatabaseUnavailableError(DspatchError):
 class ShuttingDownError(DspatchError):
     """The process ended before the request did; another one answers after `Retry-After`.
 
-    An execution that ran for it has been recorded as `cancelled`.
+    An execution that ran for it has been recorded as `cancelled`: the same `Idempotency-Key` is
+    told so from then on (409), a new one runs it again.
     """
 
     status = 503

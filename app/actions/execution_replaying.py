@@ -1,6 +1,5 @@
 """Answer again with an execution that was accepted before, waiting for its end."""
 
-from http import HTTPStatus
 from uuid import UUID
 
 from app.actions.execution_waiting import ExecutionWaiting
@@ -12,11 +11,6 @@ from app.models.states import ExecutionStatus
 from app.stores.idempotency_keys import KeyChangedError
 
 WAIT_S = 60.0
-_WORTH_A_NEW_KEY = {
-    HTTPStatus.BAD_GATEWAY,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    HTTPStatus.GATEWAY_TIMEOUT,
-}
 
 
 class ExecutionReplaying:
@@ -41,8 +35,7 @@ class ExecutionReplaying:
         has_failed = execution.finished_at and execution.status != ExecutionStatus.COMPLETED
         if has_failed and wait_s != 0:
             problem = problem_of(execution)
-            if problem.status in _WORTH_A_NEW_KEY:
-                problem.detail += " This is the answer of before; a new key runs it again."
+            problem.detail += " This is the answer of before; a new key runs it again."
             raise problem
         return execution
 
