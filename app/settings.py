@@ -100,7 +100,7 @@ class ProcessesSettings(Group):
         "runs again if it runs in the background; at least three heartbeats.",
     )
     sweep_ms: int = Field(
-        default=4_000, ge=10, le=3_600_000, description="How often silent processes are looked for."
+        default=3_000, ge=10, le=3_600_000, description="How often silent processes are looked for."
     )
 
     @model_validator(mode="after")

@@ -10,8 +10,9 @@ from uuid import UUID
 from procrastinate import App, PsycopgConnector
 
 from app.database import Database
+from app.errors import DatabaseUnavailableError
 from app.jobs.manager import FencedJobs
-from app.jobs.retry import GiveBack
+from app.jobs.retry import GiveBack, GivenBackError
 from app.policies.clock import Clock
 from app.settings import DatabaseSettings
 
@@ -22,6 +23,8 @@ POLL_S = 5.0
 BROKEN_AFTER_S = 15.0
 """How long a connection on which nothing is acknowledged is taken for one."""
 
+AGAIN_AFTER_S = 1.0
+"""The pause before a job is given back that met an outage."""
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
@@ -114,7 +117,11 @@ class Engine:
 
         @app.task(name=self._queue.task, queue=self._queue.name, retry=GiveBack())
         async def work() -> None:
-            await self._queue.work()
+            try:
+                await self._queue.work()
+            except DatabaseUnavailableError:  # no failure of the job: it is taken again
+                await self._clock.sleep(AGAIN_AFTER_S)
+                raise GivenBackError from None
 
         async with app.open_async():
             await app.run_worker_async(

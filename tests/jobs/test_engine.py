@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from app.database import Database
+from app.errors import DatabaseUnavailableError
 from app.settings import Settings
 from tests.jobs.conftest import QUEUE, Engines, wake_up
 from tests.support.outage import a_leaving_database
@@ -122,6 +123,23 @@ async def test_a_failed_job_is_not_run_again(
         await until_jobs(database)
     assert work.begun == 1
     assert "no ink" in caplog.text
+
+
+async def test_a_job_that_met_an_outage_is_run_again(
+    engines: Engines, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is no failure of the job, and leaves no trace."""
+    caplog.set_level(logging.INFO)
+    work = Work()
+    work.failure = DatabaseUnavailableError("The database does not answer.")
+    async with engines(work):
+        await wake_up(database)
+        await wait_until(lambda: work.begun == 1)
+        work.failure = None
+        work.may_end.set()
+        await wait_until(lambda: work.begun == 2)
+        await until_jobs(database)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 async def test_an_abort_that_was_asked_for_ends_the_job(

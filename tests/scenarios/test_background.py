@@ -256,27 +256,20 @@ async def test_what_three_processes_die_of_is_not_run_again(quick: dict[str, str
     assert other["status"] == "completed"
 
 
-DEFAULTS = {
-    "DSPATCH_PROCESSES__HEARTBEAT_MS": "5000",
-    "DSPATCH_PROCESSES__LEASE_MS": "15000",
-    "DSPATCH_PROCESSES__SWEEP_MS": "4000",
-}
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("kind", ["server", "worker"])
 async def test_a_killed_process_is_missed_within_twenty_seconds(
-    quick: dict[str, str], kind: str, database_url: str
+    environment: dict[str, str], kind: str, database_url: str
 ) -> None:
     """By the defaults: from the kill to the moment at which another runs the execution."""
-    async with peers(quick | DEFAULTS, {}, {}) as both, AsyncExitStack() as stack:
+    async with peers(environment, {}, {}) as both, AsyncExitStack() as stack:
         program_id = await a_mock(both[0].client, 60_000)
         if kind == "server":
             execution_id = await both[0].accept(program_id)
             dying, other = await running_peer(database_url, execution_id, both)
             process = dying.server
         else:
-            worker = await stack.enter_async_context(working(environment=quick | DEFAULTS))
+            worker = await stack.enter_async_context(working(environment=environment))
             execution_id, process = await _claimed_by(worker, both[0], program_id, database_url)
             other = both[0]
         await process.stop(signal.SIGKILL)
