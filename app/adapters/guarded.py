@@ -35,14 +35,14 @@ TIMER_SLACK_S = 0.02
 
 FAILURES = frozenset(
     {
+        ErrorType.TIMEOUT,
         ErrorType.CONNECTION_FAILED,
         ErrorType.BACKEND_ERROR,
         ErrorType.OVERLOADED,
-        ErrorType.WORKER_CRASHED,
     }
 )
-"""What says that the back-end is away. Other errors are the caller's, the program's, the
-operator's, or ask for fewer calls: all of them are answers."""
+"""What says that the back-end is away, as a crash does. Other errors are the caller's, the
+program's, the operator's, or ask for fewer calls: all of them are answers."""
 
 LIMIT = "limit"
 """What the context of a failure holds that one of our own limits caused."""
@@ -131,10 +131,13 @@ class GuardedAdapter:
             try:
                 result = await self._in_turn(call)
             except AdapterError as failure:
-                self._hear(failure, passage, call)
+                if failure.type is ErrorType.TIMEOUT and _is_over(time):
+                    passage.timed_out(call.told.waited_s)
+                else:
+                    self._hear(failure, passage)
                 raise
             except asyncio.CancelledError:
-                if time.remaining_s <= TIMER_SLACK_S:
+                if _is_over(time):
                     passage.timed_out(call.told.waited_s)
                 raise
             passage.succeeded(call.told.waited_s)
@@ -153,10 +156,10 @@ class GuardedAdapter:
                 retry_after=round(refusal.retry_after_s, 3),
             ) from None
 
-    def _hear(self, failure: AdapterError, passage: Passage, call: ProgramCall) -> None:
+    def _hear(self, failure: AdapterError, passage: Passage) -> None:
         """Tell the breaker what a failure says of the back-end."""
-        if failure.type is ErrorType.TIMEOUT:
-            passage.timed_out(call.told.waited_s)
+        if failure.type is ErrorType.WORKER_CRASHED:
+            passage.crashed()
         elif failure.type in FAILURES and LIMIT not in failure.context:
             passage.failed()
 
@@ -230,3 +233,8 @@ class GuardedAdapter:
     async def cleanup(self) -> None:
         """Pass on."""
         await self.inner.cleanup()
+
+
+def _is_over(time: Deadline) -> bool:
+    """Say whether it was the caller whose time was over."""
+    return time.remaining_s <= TIMER_SLACK_S

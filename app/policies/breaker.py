@@ -1,5 +1,6 @@
 """A circuit breaker: what fails again and again is left alone, and tried now and then."""
 
+import math
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import TracebackType
@@ -10,6 +11,9 @@ from app.policies.usual_time import UsualTime
 
 PROBE_S = 1.0
 """When to come again while a probe is under way: how it ends, nobody knows."""
+
+ENOUGH_S = 1.0
+"""A time that is held for enough as long as no call has shown what is."""
 
 
 class BreakerState(StrEnum):
@@ -52,6 +56,7 @@ class Breaker:
         self._probe_at: float | None = None
         self._is_probing = False
         self._usual = UsualTime()
+        self._crashed_at = -math.inf
 
     @property
     def state(self) -> BreakerState:
@@ -102,9 +107,20 @@ class Breaker:
                 self.opens += 1
                 self._move(self._clock.monotonic() + self._open_s)
 
+    def crashed(self, term: int, began: float) -> None:
+        """Hear that a call was lost with the process that ran it.
+
+        One crash takes many calls with it: those that began before the last one counted are part
+        of it.
+        """
+        if began >= self._crashed_at:
+            self._crashed_at = self._clock.monotonic()
+            self.failed(term)
+
     def timed_out(self, term: int, had_s: float) -> None:
         """Hear that a call was given up; it failed, if the time that it had is usually enough."""
-        if had_s >= (self._usual.p95_s or 0.0):
+        usual_s = self._usual.p95_s
+        if had_s >= (ENOUGH_S if usual_s is None else usual_s):
             self.failed(term)
 
     def left(self, term: int) -> None:
@@ -150,6 +166,10 @@ class Passage:
     def failed(self) -> None:
         """Say that it failed by no fault of its caller."""
         self._breaker.failed(self._term)
+
+    def crashed(self) -> None:
+        """Say that it was lost with the process that ran it."""
+        self._breaker.crashed(self._term, self._began)
 
     def timed_out(self, waited_s: float = 0.0) -> None:
         """Say that its time was over."""

@@ -125,7 +125,9 @@ async def test_a_call_without_an_answer_in_its_time_is_a_failure(
 async def test_a_timer_of_the_event_loop_counts_as_the_deadline() -> None:
     """Timers of loops are early by some milliseconds."""
     clock = SystemClock()
-    adapter = GuardedAdapter(ScriptedAdapter(_for_ever), Breaker(clock, 1), clock=clock)
+    inner = ScriptedAdapter(answer(answer="a"), _for_ever)
+    adapter = GuardedAdapter(inner, Breaker(clock, 1), clock=clock)
+    await adapter.execute_program(a_call())  # which makes next to no time the usual one
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await adapter.execute_program(a_call(timeout_s=0.01))
@@ -157,8 +159,17 @@ async def test_a_timeout_shorter_than_usual_is_the_callers() -> None:
 
     adapter, _ = _guarded(in_two_seconds, late, clock=clock)
     await adapter.execute_program(a_call())
-    assert (await _failure(adapter)).type is ErrorType.TIMEOUT
+    assert (await _failure(adapter, a_call(timeout_s=1))).type is ErrorType.TIMEOUT
     assert adapter.breaker.state is BreakerState.CLOSED
+
+
+async def test_a_timeout_of_the_adapters_own_is_the_back_ends() -> None:
+    """However little it has waited: the caller would have waited for longer."""
+    clock = ManualClock()
+    late = AdapterError(ErrorType.TIMEOUT, "the model server did not answer in time")
+    adapter, _ = _guarded(late, clock=clock)
+    await _failure(adapter, a_call(timeout_s=1))
+    assert adapter.breaker.state is BreakerState.OPEN
 
 
 async def test_a_limit_of_our_own_is_no_failure_of_the_back_end() -> None:
@@ -219,7 +230,7 @@ async def test_the_time_in_line_is_not_the_back_ends() -> None:
     await adapter.execute_program(a_call())
     failures = []
     for _ in range(2):
-        await _failure(adapter)
+        await _failure(adapter, a_call(timeout_s=9))
         failures.append(adapter.breaker.failures)
     assert failures == [0, 1]
 

@@ -46,6 +46,20 @@ def test_opens_after_failures_in_a_row() -> None:
     assert _wait_of(breaker) == OPEN_S
 
 
+def test_calls_that_are_lost_in_one_crash_are_one_failure() -> None:
+    """However many they are; those that begin after it are lost in another."""
+    clock = ManualClock()
+    breaker = _breaker(clock)
+    for crashes in range(1, MOST + 1):
+        lost = [breaker.admit() for _ in range(10)]
+        clock.advance(1)
+        for passage in lost:
+            with passage:
+                passage.crashed()
+        assert breaker.failures == crashes
+    assert breaker.state is BreakerState.OPEN
+
+
 def test_a_success_between_failures_starts_the_row_anew() -> None:
     """Failures count only where none of the calls between them succeeded."""
     breaker = _breaker()
@@ -156,15 +170,16 @@ def test_a_timeout_shorter_than_usual_is_the_callers(had_s: float, failures: int
     assert breaker.failures == failures
 
 
-def test_where_nothing_ever_succeeded_every_timeout_is_a_failure() -> None:
-    """A back-end that hangs from the start is left alone, too."""
+@pytest.mark.parametrize(("had_s", "state"), [(0.9, "closed"), (1.0, "open"), (30.0, "open")])
+def test_where_nothing_ever_succeeded_a_second_is_enough(had_s: float, state: str) -> None:
+    """A back-end that hangs from the start is left alone, too; a tiny timeout is the caller's."""
     clock = ManualClock()
     breaker = _breaker(clock)
     for _ in range(MOST):
         with breaker.admit() as passage:
-            clock.advance(0.001)
+            clock.advance(had_s)
             passage.timed_out()
-    assert breaker.state is BreakerState.OPEN
+    assert breaker.state == state
 
 
 def test_one_without_end_never_opens() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -53,7 +53,7 @@ class Surroundings:
 
 
 class Child:
-    """One child; `is_open` while it takes calls, `answered` counts what it answered."""
+    """One child; `answered` counts its answers, `relieved` is told when it is in doubt no more."""
 
     def __init__(
         self, name: str, process: ChildProcess, start: Start, around: Surroundings, limits: Limits
@@ -62,12 +62,15 @@ class Child:
         self.name = name
         self.in_flight = 0
         self.answered = 0
+        self.relieved: Callable[[], None] = lambda: None
         self._first = start
         self._around = around
         self._limits = limits
         self._link = Link(self._take, self._lose)
         self._process = process
-        self._conversation = Conversation(self._link, self._end, around.patience.answer_s)
+        self._conversation = Conversation(
+            self._link, self._end, self._tell_relief, around.patience.answer_s
+        )
         self._held: dict[UUID, dict[int, set[str]]] = {}
         self._parts: LMParts = {}
         self._hello: asyncio.Future[None] = loop.create_future()
@@ -82,6 +85,11 @@ class Child:
     def is_open(self) -> bool:
         """Whether it takes calls."""
         return self._hello.done() and not self._ended.done() and not self._is_retiring
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether it may hang: it gets no new calls until it has answered for one that stopped."""
+        return self._conversation.is_in_doubt
 
     @property
     def pid(self) -> int:
@@ -233,6 +241,9 @@ class Child:
 
     def _hear_beat(self, _: bytes) -> None:
         self._silent_s = 0.0
+
+    def _tell_relief(self) -> None:
+        self.relieved()
 
     def _use_up(self) -> None:
         if not self._used_up.done():

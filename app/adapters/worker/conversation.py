@@ -49,15 +49,29 @@ class Asked:
 class Conversation:
     """Sees that every answer finds who asked; an answer to nothing is a ProtocolError.
 
-    `hangs` is told, in the past tense, what the child did not do within `patience_s` seconds.
+    `hangs` is told, in the past tense, what the child did not do within `patience_s` seconds;
+    `relieved`, that it has answered for all calls that were stopped.
     """
 
-    def __init__(self, link: Link, hangs: Callable[[str], None], patience_s: float) -> None:
+    def __init__(
+        self,
+        link: Link,
+        hangs: Callable[[str], None],
+        relieved: Callable[[], None],
+        patience_s: float,
+    ) -> None:
         self._link = link
         self._hangs = hangs
+        self._relieved = relieved
         self._patience_s = patience_s
         self._open: dict[int, Asked] = {}
+        self._unanswered = 0
         self._crash: Callable[[Usage], AdapterError] | None = None
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the child has yet to answer for a call that was stopped: it may hang."""
+        return self._unanswered > 0
 
     async def ask(
         self, question: Question, wanted: type[Wanted], call: ProgramCall | None = None
@@ -104,6 +118,10 @@ class Conversation:
         if not isinstance(answer, (asked.wanted, Failure)):
             raise ProtocolError(f"an answer of another kind: {answer.kind}")
         del self._open[answer.id]
+        if asked.overdue is not None:
+            self._unanswered -= 1
+            if not self._unanswered:
+                self._relieved()
         if asked.call is not None and isinstance(answer, Result | Failure):
             _tell(asked.call, answer)
         _settle(asked, read_failure(answer) if isinstance(answer, Failure) else answer)
@@ -128,6 +146,7 @@ class Conversation:
             return
         loop = asyncio.get_running_loop()
         asked.heard = loop.create_future()
+        self._unanswered += 1
         self._link.post(Cancel(asked.id))
         asked.overdue = loop.call_later(self._patience_s, self._hangs, "did not end a stopped call")
         await asyncio.wait({asked.heard}, timeout=FAREWELL_S)

@@ -57,9 +57,15 @@ def execute_message(message_id: int, call: ProgramCall) -> Execute:
         repair=call.repair,
         is_traced=call.trace is not None,
         priority=call.priority,
-        seconds=None if call.seconds == math.inf else call.seconds,
+        seconds=_left_s(call),
         has_substitute=call.has_substitute,
     )
+
+
+def _left_s(call: ProgramCall) -> float | None:
+    """Give the time that a call has left, without what it has waited; None without limit."""
+    left_s = call.deadline.cap(call.timeout_s - call.told.waited_s)
+    return None if left_s == math.inf else max(0.0, left_s)
 
 
 def read_call(program: Program, message: Execute) -> ProgramCall:

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from random import Random
 from uuid import UUID
 
@@ -58,12 +58,18 @@ class ChildPool:
 
     async def execute(self, call: ProgramCall) -> Result:
         """Run a program in a child; raises AdapterError, `worker_crashed` where there is none."""
-        async with self._place() as child:
+        began = self._clock.monotonic()
+        try:
+            child = await self._free_child()
+        finally:
+            call.told.waited_s += self._clock.monotonic() - began
+        with self._busy(child):
             return await child.execute(call)
 
     async def prepare(self, program: Program) -> None:
         """Make a program ready in one child; the others do so when they first run it."""
-        async with self._place() as child:
+        child = await self._free_child()
+        with self._busy(child):
             await child.prepare(program)
 
     def forget(self, program_id: UUID) -> None:
@@ -88,7 +94,7 @@ class ChildPool:
             if children := self._open_children():
                 return children
             self._refuse_where_none_starts()
-            await self._change(self._waiting.append)
+            await self._change()
 
     async def ping(self) -> Sequence[Pong]:
         """Ask all children how their adapters are; raises `worker_crashed`."""
@@ -107,6 +113,7 @@ class ChildPool:
 
     def _new_child(self) -> Child:
         child = self._make()
+        child.relieved = self._wake_all
         self._alive.add(child)
         return child
 
@@ -114,21 +121,25 @@ class ChildPool:
         children = (slot.child for slot in self._slots)
         return [child for child in children if child is not None and child.is_open]
 
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[Child]:
+    async def _free_child(self) -> Child:
         """Give the least busy child, once there is one with a place; first come, first served."""
         if self._waiting:
-            await self._change(self._waiting.append)
-        while not (
-            free := [one for one in await self.ready() if one.in_flight < self._concurrency]
-        ):
-            await self._change(self._waiting.appendleft)
-        child = min(free, key=lambda one: (one.in_flight, one.answered))
+            await self._change()
+        while not (free := [one for one in await self.ready() if self._has_place(one)]):
+            await self._change()
+        return min(free, key=lambda one: (one.in_flight, one.answered))
+
+    @contextmanager
+    def _busy(self, child: Child) -> Iterator[None]:
+        """Hold a place of a child."""
         try:
             with child.busy():
-                yield child
+                yield
         finally:
             self._wake_next()
+
+    def _has_place(self, child: Child) -> bool:
+        return child.in_flight < self._concurrency and not child.is_in_doubt
 
     def _refuse_where_none_starts(self) -> None:
         """Fail at once where all slots wait before they try again."""
@@ -143,10 +154,10 @@ class ChildPool:
             retry_after=round(max(0.0, starts_at - self._clock.monotonic()), 3),
         )
 
-    async def _change(self, queue: Callable[[asyncio.Future[None]], None]) -> None:
+    async def _change(self) -> None:
         """Wait for a place that is free again, or a slot that changes."""
         change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        queue(change)
+        self._waiting.append(change)
         try:
             await change
         except asyncio.CancelledError:

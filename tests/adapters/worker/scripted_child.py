@@ -25,6 +25,7 @@ class Frames:
         self.socket = socket.socket(fileno=descriptor)
         self.held: list[int] = []
         self.limits: list[int] = []
+        self.slow: list[int] = []
 
     def read(self) -> dict[str, Any]:
         """Give the next message; the end of all where there is none."""
@@ -112,6 +113,28 @@ def answer_twice(frames: Frames, message: Mapping[str, Any]) -> None:
     frames.result(message["id"], "x")
 
 
+def flood_of_frames(frames: Frames, _: Mapping[str, Any]) -> None:
+    """Say more than anybody wants to hear, about calls of a model."""
+    while True:
+        spend(frames, 1, "main")
+
+
+def flood_of_text(*_: Any) -> None:
+    """Print 200 MB on both streams, in one line each, and end."""
+    for _number in range(200):
+        os.write(1, b"x" * 1_000_000)
+        os.write(2, b"y" * 1_000_000)
+    os._exit(1)
+
+
+def endless_frame(frames: Frames, _: Mapping[str, Any]) -> None:
+    """Begin the longest answer, and give a little of it at a time."""
+    frames.raw(b"{" * 1_000_000, length=32 * 1024 * 1024)
+    for _number in range(30):
+        frames.socket.sendall(b"{" * 1_000_000)
+    time.sleep(600)
+
+
 def release(frames: Frames, message: Mapping[str, Any]) -> None:
     """Answer all calls that are held, then this one."""
     for message_id in (*frames.held, message["id"]):
@@ -167,9 +190,13 @@ ON_CALL: Mapping[str, Callable[[Frames, dict[str, Any]], Any]] = {
     "ignore sigterm": ignore_sigterm,
     "freeze": lambda *_: os.kill(os.getpid(), signal.SIGSTOP),
     "leave a grandchild": leave_a_grandchild,
+    "flood of frames": flood_of_frames,
+    "flood of text": flood_of_text,
+    "endless frame": endless_frame,
     "hold": lambda frames, message: frames.held.append(message["id"]),
     "release": release,
     "limits": lambda frames, message: frames.result(message["id"], json.dumps(frames.limits)),
+    "slow to stop": lambda frames, message: frames.slow.append(message["id"]),
     "pid": lambda frames, message: frames.result(message["id"], str(os.getpid())),
     "spend and die": spend_and_die,
     "trace": lambda frames, message: frames.result(message["id"], "x", trace=[{"lm": "main"}]),
@@ -210,7 +237,10 @@ def answer(frames: Frames, message: dict[str, Any], start: str) -> None:
         case {"kind": "limit", "lms": {"main": {"max_concurrency": int(most)}}}:
             frames.limits.append(most)
         case {"kind": "cancel", "id": int(number)}:
-            frames.held.remove(number)
+            if number in frames.slow:
+                time.sleep(0.6)
+            if number in frames.held:
+                frames.held.remove(number)
             frames.failure(number, "cancelled", {**NOTHING, "lm_calls": 3})
         case _:
             pass  # programs that it is to hold

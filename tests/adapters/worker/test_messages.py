@@ -31,9 +31,11 @@ from app.adapters.worker.messages import (
     read_from_parent,
     write,
 )
+from app.policies.deadline import Deadline
 from app.policies.limiter import Priority
 from app.policies.limits import Limits
 from tests.adapters.programs import a_call, a_program
+from tests.support.clock import ManualClock
 
 VALUES = st.recursive(
     st.none()
@@ -83,6 +85,18 @@ def test_a_call_is_read_as_it_was_written(seconds: float) -> None:
     call = replace(a_call(program), **of_batch)  # type: ignore[arg-type]
     read = read_call(program, execute_message(1, call))
     assert (read.priority, read.seconds, read.has_substitute) == (Priority.BATCH, seconds, True)
+
+
+@pytest.mark.parametrize(
+    ("timeout_s", "whole_s", "left_s"), [(5, 9, 2), (9, 5, 5), (9, 7, 6), (3, 9, 0)]
+)
+def test_what_a_call_has_waited_is_taken_from_its_timeout_alone(
+    timeout_s: float, whole_s: float, left_s: float
+) -> None:
+    """Its deadline has come nearer by itself."""
+    call = a_call(timeout_s=timeout_s, deadline=Deadline(ManualClock(), whole_s))
+    call.told.waited_s = 3.0
+    assert execute_message(1, call).seconds == left_s
 
 
 def test_an_answer_tells_how_long_its_call_has_waited() -> None:

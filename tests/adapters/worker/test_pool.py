@@ -81,7 +81,7 @@ async def test_a_child_has_no_more_calls_in_flight_than_it_may() -> None:
 async def test_who_is_cancelled_while_waiting_gives_the_turn_on() -> None:
     """Whether the turn has come already or not."""
     async with a_pool(scripted()) as pool:
-        waiting = [asyncio.create_task(pool._change(pool._waiting.append)) for _ in range(3)]
+        waiting = [asyncio.create_task(pool._change()) for _ in range(3)]
         await asyncio.sleep(0)
         waiting[0].cancel()
         await asyncio.wait(waiting[:1])
@@ -90,6 +90,49 @@ async def test_who_is_cancelled_while_waiting_gives_the_turn_on() -> None:
         await asyncio.wait(waiting)
         assert [one.cancelled() for one in waiting] == [True, True, False]
         pool._wake_next()  # nobody
+
+
+async def test_a_child_in_doubt_gets_no_new_calls() -> None:
+    """Not until it has answered for the call that was stopped; others take them."""
+    async with a_pool(scripted(), processes=2) as pool:
+        await wait_until_ready(pool, 2)
+        slow = asking(pool, "slow to stop")
+        await until_full(pool, 1)
+        (doubted,) = [child for child in pool._alive if child.in_flight]
+        slow.cancel()
+        await asyncio.wait([slow])
+        assert doubted.is_in_doubt
+        assert doubted.pid not in {await pid_of(pool) for _ in range(4)}
+        await wait_until(lambda: not doubted.is_in_doubt)
+        assert doubted.pid in {await pid_of(pool) for _ in range(6)}
+
+
+async def test_calls_wait_for_the_only_child_to_be_beyond_doubt() -> None:
+    """They are not lost with it, and come to their turn as soon as it has answered."""
+    async with a_pool(scripted()) as pool:
+        slow = asking(pool, "slow to stop")
+        await until_full(pool, 1)
+        child = await the_child(pool)
+        slow.cancel()
+        assert await pid_of(pool) == child.pid
+
+
+@pytest.mark.parametrize("ends", ["cancelled", "released"])
+async def test_the_wait_for_a_place_is_told(ends: str) -> None:
+    """Of a call that got none as well: its child is not to be blamed for that time."""
+    clock = SteppedClock()
+    async with a_pool(scripted(), clock=clock, concurrency=1) as pool:
+        held = asking(pool, "hold")
+        await until_full(pool, 1)
+        call = saying("well")
+        waiting = asyncio.create_task(pool.execute(call))
+        await wait_until(lambda: len(pool._waiting) == 1)
+        clock.advance(3.0)
+        (waiting if ends == "cancelled" else held).cancel()
+        await asyncio.wait([waiting])
+        held.cancel()
+        await asyncio.wait([held])
+    assert call.told.waited_s == 3.0
 
 
 async def test_children_that_end_without_an_answer_are_waited_after() -> None:
