@@ -15,7 +15,7 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 CLIENTS := .venv-clients
 INSTALLED_CLIENTS := $(CLIENTS)/.installed
 
-.PHONY: help install demo test scenarios check coverage format bench-background bench-record bench-policies bench-signatures bench-validation openapi settings types migration lock clients fuzz ci clean
+.PHONY: help install demo test scenarios check coverage format bench-adapters bench-background bench-record bench-policies bench-signatures bench-validation openapi settings types migration lock clients fuzz ci clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,10 +48,13 @@ coverage: $(INSTALLED_DEV) ## `make test` under the tracer: the tests run every 
 	@$(BIN)/coverage report
 
 scenarios: $(INSTALLED_DEV) ## the long scenarios on real processes: docs/howto/scenarios.md
-	@$(BIN)/pytest -n 0 -m long -rA tests/scenarios
+	@$(BIN)/pytest -n 0 -m long -rA
 
 bench-validation: $(INSTALLED) ## validation of inputs beside a hand-written pydantic model
 	@$(BIN)/python -m bench.validation
+
+bench-adapters: $(INSTALLED) ## programs here, in children, on another Dspatch: speed, CPU, what frames cost
+	@$(BIN)/python -m bench.adapters
 
 bench-signatures: $(INSTALLED) ## reading, writing and checking of signatures
 	@$(BIN)/python -m bench.signatures
