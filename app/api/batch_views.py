@@ -7,9 +7,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.actions.batch_processing.acceptance import OnInvalid
 from app.actions.batch_processing.options import BatchOptions
 from app.actions.batch_processing.reporting import MOST_ITEMS, BatchReport
+from app.actions.batch_processing.validation import OnInvalid
 from app.api.executions import Attempt, Usage
 from app.api.views import Document, Instant, RequestBody, View
 from app.models import Execution as ExecutionRow
@@ -55,7 +55,8 @@ class BatchCreate(RequestBody):
     """Many runs of a program."""
 
     batch_inputs: list[Any] = Field(
-        description="The inputs of each item.",
+        description="The inputs of each item; or exactly `{custom_id, inputs}`, where the "
+        "signature has no inputs called so. A custom_id is text, unique in the batch.",
         examples=[[{"question": "What is the capital of France?"}, {"question": "Of Peru?"}]],
     )
     batch_options: BatchOptionsBody = Field(default_factory=BatchOptionsBody)

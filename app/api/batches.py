@@ -6,10 +6,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response, status
 
-from app.actions.batch_processing.acceptance import BatchAcceptanceInput, Incoming
+from app.actions.batch_processing.acceptance import BatchAcceptanceInput
 from app.actions.batch_processing.options import BatchOptions
 from app.actions.batch_processing.reporting import report_of
 from app.actions.batch_processing.retrying import BatchRetryingInput
+from app.actions.batch_processing.validation import Incoming
 from app.api.auth import EXECUTE, READ_RUNS, needs
 from app.api.batch_views import (
     RESULT_PARTS,

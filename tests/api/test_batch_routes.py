@@ -268,6 +268,34 @@ async def test_invalid_items_are_recorded_where_that_is_asked_for(
     assert counted["execution_count"] == 4
 
 
+@pytest.mark.usefixtures("working")
+async def test_an_item_is_known_by_its_own_name(client: httpx.AsyncClient) -> None:
+    """Wherever it is shown, and in a batch that runs it again; names are unique in a batch."""
+    program = await post_program(client)
+    inputs = [
+        {"custom_id": "a", "inputs": {"question": "?"}},
+        {"custom_id": "b", "inputs": {}},
+        {"question": "?"},
+    ]
+    batch = (await post_batch(client, program, inputs, on_invalid="record", headers=WAIT)).json()
+    assert [one["custom_id"] for one in batch["successful_outputs"]] == ["a", None]
+    (failure,) = batch["failures"]
+    assert (failure["index"], failure["custom_id"], failure["inputs"]) == (1, "b", {})
+    path = f"/v1/batches/{batch['batch_id']}"
+    results = (await client.get(f"{path}/results")).json()["items"]
+    assert [one["custom_id"] for one in results] == ["a", "b", None]
+    execution = (await client.get(f"/v1/executions/{results[0]['execution_id']}")).json()
+    assert (execution["custom_id"], execution["inputs"]) == ("a", {"question": "?"})
+    again = (await client.post(f"{path}/retry-failed", headers=WAIT)).json()
+    assert [(one["index"], one["custom_id"]) for one in again["failures"]] == [(1, "b")]
+    answer = await post_batch(client, program, [inputs[0], inputs[0], inputs[1]])
+    assert answer.status_code == 422
+    assert [fault["path"] for fault in answer.json()["errors"]] == [
+        "/batch_inputs/1/custom_id",
+        "/batch_inputs/2/inputs/question",
+    ]
+
+
 async def test_what_an_execution_would_be_refused_a_batch_is(client: httpx.AsyncClient) -> None:
     """An unknown program, and one that is not ready, in the same words."""
     answer = await post_batch(client, {"program_id": uuid4()}, [])

@@ -12,12 +12,12 @@ from app.actions.batch_processing.acceptance import (
     AcceptanceTools,
     BatchAcceptance,
     BatchAcceptanceInput,
-    Incoming,
 )
 from app.actions.batch_processing.closing import BatchClosing
 from app.actions.batch_processing.lane import LaneTools, Leave, run_lane
 from app.actions.batch_processing.options import BatchOptions
 from app.actions.batch_processing.taking import LaneTaking
+from app.actions.batch_processing.validation import Incoming
 from app.actions.program_execution.runs import Runs
 from app.adapters.base import Adapter, ProgramCall, ProgramResult
 from app.adapters.registry import AdapterRegistry

@@ -3,53 +3,31 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from app.actions.batch_processing.options import BatchOptions
+from app.actions.batch_processing.validation import Incoming, ItemValidation, OnInvalid
 from app.actions.program_catalogue import ProgramCatalogue, RunnableProgram
-from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.guarded import GuardedAdapter
 from app.adapters.registry import AdapterRegistry
 from app.checkpoints import Checkpoint, Reached, nothing
 from app.database import Database, Transaction
-from app.errors import DatabaseUnavailableError, Fault, InvalidInputsError
+from app.errors import DatabaseUnavailableError
 from app.models.idempotency_keys import Claim
 from app.models.ids import Ids
 from app.models.states import Outcome
 from app.policies.clock import Clock
 from app.policies.shield import Shield
-from app.signatures.compile import CompiledSignature, ValuesError
+from app.signatures.compile import CompiledSignature
 from app.stores.batch_items import SLICE, NewItem
 from app.stores.batches import BatchReading
 from app.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-TOLD_FAULTS = 1_000
-"""As many faults of one batch are told; all are counted."""
-
 AT_ONCE = 200
 """As many items are validated before others have their turn."""
-
-
-class OnInvalid(StrEnum):
-    """What becomes of a batch with items that do not fit the signature."""
-
-    REJECT = "reject"
-    """Nothing is accepted; every fault is told."""
-    RECORD = "record"
-    """These items are recorded as failed, the others run."""
-
-
-@dataclass(frozen=True)
-class Incoming:
-    """An item as it comes: its index, the client's name of it, and what is to be its inputs."""
-
-    index: int
-    custom_id: str | None
-    inputs: Any
 
 
 @dataclass(frozen=True)
@@ -131,27 +109,13 @@ class BatchAcceptance:
         self, compiled: CompiledSignature, asked: BatchAcceptanceInput
     ) -> Sequence[NewItem]:
         """Validate every item, giving way to others now and then."""
-        faults, error_count = list[Fault](), 0
-        items = []
-        for number, incoming in enumerate(asked.items):
-            if number % AT_ONCE == AT_ONCE - 1:
+        validate, items = ItemValidation(compiled, asked.under), list[NewItem]()
+        for incoming in asked.items:
+            items.append(validate(incoming))
+            if len(items) % AT_ONCE == 0:
                 await self._tools.clock.sleep(0)
-            try:
-                inputs: Any = compiled.validate_inputs(incoming.inputs)
-                error = None
-            except ValuesError as invalid:
-                inputs, error = incoming.inputs, _error_of(invalid)
-                error_count += len(invalid.faults)
-                if len(faults) < TOLD_FAULTS:
-                    place = f"{asked.under}/{number}"
-                    faults += [fault.under(place) for fault in invalid.faults]
-            items.append(NewItem(incoming.index, incoming.custom_id, inputs, error))
-        if faults and asked.on_invalid is OnInvalid.REJECT:
-            raise InvalidInputsError(
-                f"{error_count} inputs of the batch do not fit the signature.",
-                faults=faults[:TOLD_FAULTS],
-                members={"error_count": error_count},
-            )
+        if asked.on_invalid is OnInvalid.REJECT:
+            validate.refuse()
         return items
 
     async def _add_slices(self, common: Mapping[str, Any], items: Sequence[NewItem]) -> None:
@@ -229,11 +193,3 @@ def _common(
         "metadata": asked.metadata,
         "request_id": asked.request_id,
     }
-
-
-def _error_of(invalid: ValuesError) -> dict[str, Any]:
-    """Say in an item's record why it did not run."""
-    faults = [fault.under("/inputs").as_document() for fault in invalid.faults]
-    message = "; ".join(fault.message for fault in invalid.faults)
-    context = {"faults": faults}
-    return AdapterError(ErrorType.VALIDATION_FAILED, message, context=context).as_document()

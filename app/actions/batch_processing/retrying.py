@@ -8,10 +8,9 @@ from uuid import UUID
 from app.actions.batch_processing.acceptance import (
     BatchAcceptance,
     BatchAcceptanceInput,
-    Incoming,
-    OnInvalid,
 )
 from app.actions.batch_processing.options import BatchOptions
+from app.actions.batch_processing.validation import Incoming, OnInvalid
 from app.database import Database
 from app.errors import InvalidTransitionError, NothingToRetryError
 from app.models.idempotency_keys import Claim

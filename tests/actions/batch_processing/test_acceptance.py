@@ -6,7 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from app.actions.batch_processing.acceptance import BatchAcceptanceInput, Incoming, OnInvalid
+from app.actions.batch_processing.acceptance import BatchAcceptanceInput
+from app.actions.batch_processing.validation import Incoming, OnInvalid
 from app.checkpoints import Checkpoint
 from app.database import Database
 from app.errors import DatabaseUnavailableError, InvalidInputsError, ProgramNotReadyError

@@ -1,0 +1,123 @@
+"""Read the items of a batch as they come: each one's name, its inputs, and all that is wrong."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from app.adapters.errors import AdapterError, ErrorType
+from app.errors import Fault, InvalidInputsError
+from app.signatures.compile import CompiledSignature, ValuesError
+from app.signatures.faults import shown
+from app.stores.batch_items import NewItem
+
+TOLD_FAULTS = 1_000
+"""As many faults of one batch are told; all are counted."""
+
+LONGEST_NAME = 255
+"""Characters of a `custom_id`."""
+
+_NAMED = {"custom_id", "inputs"}
+"""The members of an item that brings a name."""
+
+
+class OnInvalid(StrEnum):
+    """What becomes of a batch with items that do not fit the signature."""
+
+    REJECT = "reject"
+    """Nothing is accepted; every fault is told."""
+    RECORD = "record"
+    """These items are recorded as failed, the others run."""
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """An item as it comes: its index, the client's name of it, and what is to be its inputs.
+
+    Without a name it may still bring one: exactly `{custom_id, inputs}` in place of the inputs,
+    unless the signature has inputs that are called so.
+    """
+
+    index: int
+    custom_id: str | None
+    inputs: Any
+
+
+class ItemValidation:
+    """Validates the items of one batch, one after the other, and keeps what it finds wrong.
+
+    Faults are told under a JSON Pointer, by the place of the item among those that came.
+    """
+
+    def __init__(self, compiled: CompiledSignature, under: str) -> None:
+        self._compiled = compiled
+        self._under = under
+        self._may_be_named = _NAMED.isdisjoint(field.name for field in compiled.definition.inputs)
+        self._names = set[str]()
+        self._faults = list[Fault]()
+        self._count = 0
+        self._error_count = 0
+
+    def __call__(self, incoming: Incoming) -> NewItem:
+        """Give an item to store, with an error and as it came where it is not valid."""
+        under = f"{self._under}/{self._count}"
+        self._count += 1
+        if self._may_be_named and _brings_name(incoming):
+            return self._named_item(incoming, under)
+        return self._item(incoming, under)
+
+    def refuse(self) -> None:
+        """Raise InvalidInputsError where an item was not valid."""
+        if self._error_count:
+            raise InvalidInputsError(
+                f"The items of the batch have {self._error_count} faults.",
+                faults=self._faults,
+                members={"error_count": self._error_count},
+            )
+
+    def _named_item(self, incoming: Incoming, under: str) -> NewItem:
+        name, inputs = incoming.inputs["custom_id"], incoming.inputs["inputs"]
+        fault = self._name_fault(name)
+        if fault is not None:
+            self._keep([fault.under(under)])
+            self._item(
+                Incoming(incoming.index, None, inputs), f"{under}/inputs"
+            )  # tells its faults
+            return NewItem(incoming.index, None, incoming.inputs, _error_of([fault]))
+        self._names.add(name)
+        return self._item(Incoming(incoming.index, name, inputs), f"{under}/inputs")
+
+    def _item(self, incoming: Incoming, under: str) -> NewItem:
+        try:
+            inputs: Any = self._compiled.validate_inputs(incoming.inputs)
+        except ValuesError as invalid:
+            self._keep([fault.under(under) for fault in invalid.faults])
+            error = _error_of([fault.under("/inputs") for fault in invalid.faults])
+            return NewItem(incoming.index, incoming.custom_id, incoming.inputs, error)
+        return NewItem(incoming.index, incoming.custom_id, inputs)
+
+    def _name_fault(self, name: Any) -> Fault | None:
+        if not (isinstance(name, str) and 0 < len(name) <= LONGEST_NAME):
+            expected = f"text of 1 to {LONGEST_NAME} characters"
+            message = f"custom_id must be {expected}, not {shown(name)}"
+            return Fault("/custom_id", "custom_id", message, expected, shown(name))
+        if name in self._names:
+            message = f"another item is called {shown(name)} already"
+            return Fault("/custom_id", "duplicate_custom_id", message, received=shown(name))
+        return None
+
+    def _keep(self, faults: Sequence[Fault]) -> None:
+        self._error_count += len(faults)
+        self._faults += faults[: TOLD_FAULTS - len(self._faults)]
+
+
+def _brings_name(incoming: Incoming) -> bool:
+    inputs = incoming.inputs
+    return incoming.custom_id is None and isinstance(inputs, dict) and inputs.keys() == _NAMED
+
+
+def _error_of(faults: Sequence[Fault]) -> dict[str, Any]:
+    """Say in an item's record why it did not run."""
+    message = "; ".join(fault.message for fault in faults)
+    context = {"faults": [fault.as_document() for fault in faults]}
+    return AdapterError(ErrorType.VALIDATION_FAILED, message, context=context).as_document()
