@@ -87,16 +87,18 @@ class AdapterError(Exception):
     def bare(self, usage: Usage | None = None) -> "AdapterError":
         """Give the same error, maybe with another cost, but not the frames that it climbed through.
 
-        They hold what was sent and what came back, which may be megabytes.
+        They hold what was sent and what came back, which may be megabytes. What is added to the
+        context of one is in the other's.
         """
-        return AdapterError(
+        bare = AdapterError(
             self.type,
             self.message,
-            context=self.context,
             retry_after=self.retry_after,
             raw_output=self.raw_output,
             usage=self.usage if usage is None else usage,
         )
+        bare.context = self.context
+        return bare
 
     def as_document(self) -> dict[str, Any]:
         """Give the error as records and problems hold it."""

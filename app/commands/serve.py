@@ -46,5 +46,6 @@ async def _serve(host: str, port: int, settings: Settings, data_dir: Path | None
 async def _listen(listener: socket.socket, settings: Settings) -> None:
     async with serving(settings, listener) as server:
         host, port, *_ = listener.getsockname()
+        server.hear_signals()
         err.print(f"Dspatch serves on http://{host}:{port}", soft_wrap=True)
-        await server.until_signal()
+        await server.until_drained()

@@ -117,9 +117,12 @@ class Serving:
     drain: Drain
     drain_delay_s: float
 
-    async def until_signal(self) -> None:
-        """Serve until SIGTERM, then drain; SIGINT skips the delay, a second signal the grace."""
+    def hear_signals(self) -> None:
+        """Drain at SIGTERM; SIGINT skips the delay, a second signal the grace."""
         hear_signals(self.drain)
+
+    async def until_drained(self) -> None:
+        """Serve until a signal that is heard has drained the server."""
         draining = asyncio.create_task(self._close_in_time(), name="drain")
         try:
             await self.ended

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.adapters.base import AdapterHealth
 from app.adapters.dspy import DspyAdapter
 from app.adapters.dspy.loading import import_programs
 from app.adapters.errors import ErrorType
@@ -93,11 +94,23 @@ async def test_imports_once_for_all_who_wait(server: ModelServer) -> None:
     await adapter.cleanup()
 
 
-async def test_says_that_dspy_cannot_be_imported(caplog: pytest.LogCaptureFixture) -> None:
+async def test_is_not_imported_where_there_is_no_lm() -> None:
+    """No program could be called: neither warm-up nor health costs the seconds of the import."""
+    load = Import()
+    adapter = DspyAdapter(AdapterSetup("dspy"), load)
+    await adapter.warm_up()
+    assert await adapter.health_check() == AdapterHealth(healthy=True, latency_ms=0.0)
+    assert load.count == 0
+    await adapter.cleanup()
+
+
+async def test_says_that_dspy_cannot_be_imported(
+    caplog: pytest.LogCaptureFixture, server: ModelServer
+) -> None:
     """A broken installation shows in the log, in health and in every call."""
     load = Import(ImportError("no module named numpy"))
     load.gate.set()
-    adapter = DspyAdapter(AdapterSetup("dspy"), load)
+    adapter = DspyAdapter(AdapterSetup("dspy", lms={"main": an_lm(server)}), load)
     await adapter.warm_up()
     health = await adapter.health_check()
     failure = await failure_of(adapter)
@@ -107,9 +120,9 @@ async def test_says_that_dspy_cannot_be_imported(caplog: pytest.LogCaptureFixtur
     assert (failure.type, failure.message) == (ErrorType.UNEXPECTED, health.error)
 
 
-async def test_is_given_back_while_it_imports() -> None:
+async def test_is_given_back_while_it_imports(server: ModelServer) -> None:
     """A cleanup does not wait for the import."""
-    adapter = DspyAdapter(AdapterSetup("dspy"), Import())
+    adapter = DspyAdapter(AdapterSetup("dspy", lms={"main": an_lm(server)}), Import())
     waiting = asyncio.create_task(adapter.warm_up())
     await asyncio.wait([waiting], timeout=0)
     await adapter.cleanup()

@@ -7,7 +7,7 @@ import secrets
 import pytest
 from typer.testing import CliRunner
 
-from app.__main__ import cli
+from app.commands.cli import cli
 from app.database import Database
 from app.models.key_text import KeyText
 from tests.support.server import run_dspatch

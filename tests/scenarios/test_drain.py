@@ -84,7 +84,7 @@ async def test_a_draining_server_says_so_first_and_goes_on_for_the_delay(
 async def test_what_runs_may_end_within_the_grace(environment: dict[str, str]) -> None:
     """What runs when the socket closes is answered, and the server exits with 0."""
     async with serving(environment=environment) as server, _client(server) as client:
-        path = await slow_program(client, 1_500)
+        path = await slow_program(client, 3_000)
         answering = asyncio.create_task(client.post(path, json=INPUTS))
         await until_running(client)
         assert await server.stop() == 0

@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.wait import wait_until_so
+
 WITH_KEYS = {"DSPATCH_AUTH__MODE": "keys"}
 """A local server asks for keys where it is told to."""
 
@@ -145,8 +147,18 @@ async def slow_program(client: httpx.AsyncClient, latency_ms: int) -> str:
 
 
 async def until_running(client: httpx.AsyncClient, count: int = 1) -> str:
-    """Wait until so many executions run and give the id of the last."""
-    while True:
-        found = (await client.get("/v1/executions", params={"status": "running"})).json()["items"]
-        if len(found) >= count:
-            return str(found[0]["execution_id"])
+    """Wait until so many executions run and give the id of the last; AssertionError if never."""
+
+    async def running() -> list[dict[str, Any]]:
+        found = await client.get("/v1/executions", params={"status": "running"})
+        return list(found.json()["items"])
+
+    async def enough_run() -> bool:
+        return len(await running()) >= count
+
+    try:
+        await wait_until_so(enough_run)
+    except TimeoutError:
+        found = await client.get("/v1/executions")
+        raise AssertionError(f"less than {count} run of {found.text}") from None
+    return str((await running())[0]["execution_id"])

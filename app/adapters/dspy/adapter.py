@@ -78,13 +78,20 @@ class DspyAdapter(PreparingAdapter["PreparedProgram"]):
 
     async def warm_up(self) -> None:
         """Import DSPy now, in a thread; a failure shows in the health check and in every call."""
+        if not self._is_needed:
+            return
         try:
             await self._loaded()
         except AdapterError as error:
             logger.error(error.message, exc_info=error.__cause__)  # noqa: TRY400 - its cause tells more
 
     async def health_check(self) -> AdapterHealth:
-        """Wait for DSPy's import, and ask every LM's server for its models; never raises."""
+        """Wait for DSPy's import, and ask every LM's server for its models; never raises.
+
+        Where there was no need for DSPy, all is well.
+        """
+        if not self._is_needed:
+            return AdapterHealth(healthy=True, latency_ms=0.0)
         started = self._clock.monotonic()
         faults = await asyncio.gather(self._dspy_fault(), *map(self._server_fault, self._lms))
         latency_ms = (self._clock.monotonic() - started) * 1_000
@@ -97,6 +104,11 @@ class DspyAdapter(PreparingAdapter["PreparedProgram"]):
         if self._loading is not None:
             self._loading.cancel()
         await self._servers.close()
+
+    @property
+    def _is_needed(self) -> bool:
+        """Whether DSPy is wanted, whose import costs seconds: no program runs without an LM."""
+        return bool(self._lms) or self._loading is not None
 
     async def _loaded(self) -> "DspyPrograms":
         if self._loading is None:
