@@ -1,4 +1,4 @@
-"""`dspatch demo`: a real model answers through Dspatch, and the records stand in PostgreSQL."""
+"""`dspatch demo`: a real model answers through Dspatch, one by one and then in a batch."""
 
 import asyncio
 import json
@@ -13,7 +13,9 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from app.commands.console import RefusedError, out, plain_errors
+from app.commands.answers import document_of
+from app.commands.console import out, plain_errors
+from app.commands.demo_batch import run_batch
 from app.commands.local_stack import LM, local_stack
 from app.commands.options import DEFAULT_DATA_DIR, DataDir
 from app.commands.server import bind, serving
@@ -76,7 +78,7 @@ _TASKS = (
 
 
 def demo(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Run three programs on a small real model, from nothing; safe to run again.
+    """Run three programs and a batch on a small real model, from nothing; safe to run again.
 
     For example `dspatch demo`, or `dspatch demo --data-dir /tmp/demo`.
     """
@@ -96,7 +98,8 @@ async def _demo(data_dir: Path) -> None:
                 async with httpx.AsyncClient(base_url=base_url, timeout=_TIMEOUT_S) as client:
                     programs = [await _register(client, task) for task in _TASKS]
                     records = [await _execute(client, *run) for run in _progress(programs)]
-    out.print(_table(records))
+                    out.print(_table(records))
+                    out.print(await run_batch(client, programs[2]))
     out.print(_how_to_go_on(programs[0], data_dir), soft_wrap=True, highlight=False, markup=False)
 
 
@@ -107,9 +110,9 @@ async def _register(client: httpx.AsyncClient, task: _Task) -> str:
         "notation": task.notation,
         "instructions": task.instructions,
     }
-    signature = _ok(await client.post("/v1/signatures", json=definition))
+    signature = document_of(await client.post("/v1/signatures", json=definition))
     wanted = {"signature_id": signature["signature_id"], "status": "ready"}
-    known = _ok(await client.get("/v1/programs", params=wanted))["items"]
+    known = document_of(await client.get("/v1/programs", params=wanted))["items"]
     if known:
         return str(known[0]["program_id"])
     program = {
@@ -119,7 +122,7 @@ async def _register(client: httpx.AsyncClient, task: _Task) -> str:
         "adapter": "dspy",
         "config": {"lm": LM, "max_tokens": 120},
     }
-    return str(_ok(await client.post("/v1/programs", json=program))["program_id"])
+    return str(document_of(await client.post("/v1/programs", json=program))["program_id"])
 
 
 def _progress(programs: Sequence[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
@@ -137,17 +140,8 @@ async def _execute(
 ) -> dict[str, Any]:
     """Run once and read the record back; a failed execution has one too."""
     answer = await client.post(f"/v1/programs/{program_id}/executions", json={"inputs": inputs})
-    execution_id = answer.json().get("execution_id") or _ok(answer)["execution_id"]
-    return _ok(await client.get(f"/v1/executions/{execution_id}"))
-
-
-def _ok(answer: httpx.Response) -> dict[str, Any]:
-    if answer.is_error:
-        raise RefusedError(
-            f"{answer.request.url.path} answered {answer.status_code}: {answer.text}"
-        )
-    document: dict[str, Any] = answer.json()
-    return document
+    execution_id = answer.json().get("execution_id") or document_of(answer)["execution_id"]
+    return document_of(await client.get(f"/v1/executions/{execution_id}"))
 
 
 def _table(records: Sequence[Mapping[str, Any]]) -> Table:
