@@ -18,7 +18,7 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 CLIENTS := .venv-clients
 INSTALLED_CLIENTS := $(CLIENTS)/.installed
 
-.PHONY: help install demo test scenarios check coverage format bench-adapters bench-background bench-record bench-policies bench-signatures bench-validation openapi settings types migration lock clients fuzz ci clean
+.PHONY: help install demo test scenarios storm check coverage format bench-adapters bench-background bench-batches bench-record bench-policies bench-signatures bench-validation openapi settings types migration lock clients fuzz ci clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ coverage: $(INSTALLED_DEV) ## `make test` under the tracer: the tests run every 
 
 scenarios: $(INSTALLED_DEV) ## the long scenarios on real processes: docs/howto/scenarios.md
 	@$(BIN)/pytest -n 0 -m long -rA
+
+storm: $(INSTALLED_DEV) ## 500 processes are killed while a batch of 100 000 items runs
+	@$(BIN)/pytest -n 0 -m storm -rA tests/scenarios
 
 bench-validation: $(INSTALLED) ## validation of inputs beside a hand-written pydantic model
 	@$(BIN)/python -m bench.validation
@@ -87,6 +90,9 @@ bench-background: $(INSTALLED_DEV) ## background executions per second, and how 
 
 bench-policies: $(INSTALLED) ## what breakers and limits cost a call
 	@$(BIN)/python -m bench.policies
+
+bench-batches: $(INSTALLED_DEV) ## items of batches per second, against the ideal schedule, and what an item costs
+	@$(BIN)/python -m bench.batches
 
 openapi: $(INSTALLED_DEV) ## write docs/openapi.json anew
 	@$(BIN)/python -m scripts.openapi

@@ -43,6 +43,8 @@ class Checkpoint(StrEnum):
     """A slice of a batch's items is committed; the batch is not there."""
     BATCH_ACCEPTED = "batch_accepted"
     """A batch is committed with all its items; the client has no answer."""
+    BEFORE_TAKE = "before_take"
+    """The dispatcher of lanes was woken up; none is taken."""
     TAKEN = "taken"
     """A lane is committed as this process's, with what its last holder left; nothing is run."""
     ITEMS_CLAIMED = "items_claimed"

@@ -210,7 +210,11 @@ class Storm:
 STORMS = [
     pytest.param(Storm(400, 3, 60, 0.3), id="3 kills", marks=LONG),
     pytest.param(Storm(20_000, 100, 100, 0.2), id="100 kills", marks=LONG),
-    pytest.param(Storm(100_000, 500, 100, 0.1), id="500 kills", marks=LONG),
+    pytest.param(
+        Storm(100_000, 500, 100, 0.1),
+        id="500 kills",
+        marks=(pytest.mark.storm, pytest.mark.timeout(10_000)),
+    ),
 ]
 
 
@@ -260,25 +264,36 @@ async def test_nothing_is_lost_or_recorded_twice_while_processes_die(
     assert reads > 5
 
 
-PLACES = [
-    pytest.param(Checkpoint.TAKEN, 0, marks=LONG),
-    pytest.param(Checkpoint.ITEMS_CLAIMED, 0),
-    pytest.param(Checkpoint.ITEM_ANSWERED, 1, marks=LONG),
-    pytest.param(Checkpoint.ITEMS_RECORDED, 0, marks=LONG),
-    pytest.param(Checkpoint.CLOSING, 0, marks=LONG),
-    pytest.param(Checkpoint.CLOSED, 0, marks=LONG),
+PLACES = {
+    Checkpoint.BEFORE_TAKE: 0,
+    Checkpoint.TAKEN: 0,
+    Checkpoint.ITEMS_CLAIMED: 0,
+    Checkpoint.ITEM_ANSWERED: 1,
+    Checkpoint.ITEMS_RECORDED: 0,
+    Checkpoint.CLOSING: 0,
+    Checkpoint.CLOSED: 0,
+}
+"""Where a process is killed, and how many calls at least are made again for that."""
+
+CRASHES = [
+    pytest.param(
+        checkpoint,
+        kind,
+        marks=() if (checkpoint, kind) == (Checkpoint.ITEMS_CLAIMED, "worker") else LONG,
+    )
+    for checkpoint in PLACES
+    for kind in ("worker", "server")
 ]
-"""Where a worker is killed, and how many calls at least are made again for that."""
 
 
-@pytest.mark.parametrize(("checkpoint", "again"), PLACES)
+@pytest.mark.parametrize(("checkpoint", "kind"), CRASHES)
 async def test_a_crash_in_a_lane_is_made_good_by_another(
-    quick: dict[str, str], database_url: str, checkpoint: Checkpoint, again: int
+    quick: dict[str, str], database_url: str, checkpoint: Checkpoint, kind: str
 ) -> None:
     """Wherever it was: every item ends once, the batch is closed once, few are asked again."""
     async with CountingModel() as model, a_fleet(quick, model) as fleet:
         client = await fleet.serve()
-        dying = await fleet.add(DSPATCH_CRASH_AT=f"{checkpoint}:1")
+        dying = await fleet.add(serves=kind == "server", DSPATCH_CRASH_AT=f"{checkpoint}:1")
         batch = await a_batch(client, 30, max_concurrency=3)
         assert await asyncio.wait_for(dying.process.wait(), 60) == -signal.SIGKILL
         await fleet.add()
@@ -286,7 +301,37 @@ async def test_a_crash_in_a_lane_is_made_good_by_another(
         found = await audited(database_url, batch["batch_id"])
     assert (ended["status"], ended["successful_items"]) == ("completed", 30)
     assert (found["records"], found["items"], found["completed"]) == (30, 30, 30)
-    assert again <= model.extra <= 2 * 3 + 10
+    assert PLACES[checkpoint] <= model.extra <= 2 * 3 + 10
+
+
+@pytest.mark.long
+async def test_a_crash_of_who_takes_over_is_made_good(
+    quick: dict[str, str], database_url: str
+) -> None:
+    """A lane passes from one that was killed over one that dies as it takes it; both are told."""
+    async with (
+        CountingModel(after(lambda _: 0.2)) as model,
+        a_fleet(quick, model) as fleet,
+    ):
+        client = await fleet.serve()
+        first = await fleet.add()
+        batch = await a_batch(client, 40, max_concurrency=4)
+        await until_done(client, batch, 8)
+        await fleet.kill(first)
+        second = await fleet.add(DSPATCH_CRASH_AT=f"{Checkpoint.TAKEN}:1")
+        assert await asyncio.wait_for(second.process.wait(), 60) == -signal.SIGKILL
+        await fleet.add()
+        ended = await until_ended(client, batch)
+        found = await audited(database_url, batch["batch_id"])
+        results = await client.get(
+            f"/v1/batches/{batch['batch_id']}/results",
+            params={"include": "attempts", "limit": 40},
+        )
+    attempts = [len(one["attempts"]) for one in results.json()["items"]]
+    assert (ended["status"], ended["successful_items"]) == ("completed", 40)
+    assert (found["records"], found["completed"]) == (40, 40)
+    assert set(attempts) == {1, 3}
+    assert 1 <= attempts.count(3) <= 4 + 10
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ class LaneTaking:
 
     async def __call__(self, owner_id: UUID, *, is_first: bool = False) -> TakenLane | None:
         """Take the next lane; None where none waits, or with `is_first` none of an idle batch."""
+        self._reached(Checkpoint.BEFORE_TAKE)
         async with self._database.transaction() as tx:
             taken = await tx.lanes.take_next(owner_id, is_first=is_first)
             if taken is not None and taken.has_crashed:
