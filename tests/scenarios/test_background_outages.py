@@ -11,6 +11,7 @@ from app.settings import DatabaseSettings
 from tests.scenarios.test_background import errors, workers
 from tests.support.outages import Outage, frozen, killed, stopped
 from tests.support.peers import a_mock, until_running
+from tests.support.truth import forbid_second_ends, require_truth
 from tests.support.wait import wait_until_so
 
 OUTAGE_S = 40.0
@@ -31,6 +32,7 @@ async def test_an_outage_of_forty_seconds_is_survived(
     await own_postgres.ensure_database(name)
     url = own_postgres.url(name)
     await Database.migrate(DatabaseSettings(url=SecretStr(url)))
+    await forbid_second_ends(url)
     environment = environment | {"DSPATCH_DATABASE__URL": url}
     places = {"DSPATCH_WORKER__CONCURRENCY": "8"}
     async with workers(environment, places, places) as (peer, both):
@@ -45,7 +47,7 @@ async def test_an_outage_of_forty_seconds_is_survived(
 
         await wait_until_so(is_back, 60)
         records = [await peer.ended(one) for one in ids]
-        assert len(await peer.listed()) == RUNS
+        assert len(await require_truth(url, peer.client, program_id, [])) == RUNS
         for worker in both:
             assert worker.process.returncode is None
             assert worker.tracebacks == []

@@ -94,17 +94,7 @@ async def until_none_runs(peer: Peer) -> None:
     await wait_until_so(none_runs)
 
 
-async def a_mock(client: httpx.AsyncClient, latency_ms: int) -> str:
+async def a_mock(client: httpx.AsyncClient, latency_ms: int, name: str = "answerer") -> str:
     """Register a program that takes so long."""
     script = {"latency_ms": latency_ms, "outputs": {"answer": "I"}}
-    return str((await post_program(client, script))["program_id"])
-
-
-async def until_counted(peer: Peer, program_id: str, count: int) -> None:
-    """Wait until so many executions of a program have been counted."""
-
-    async def are_counted() -> bool:
-        answer = await peer.client.get(f"/v1/programs/{program_id}/statistics")
-        return bool(answer.json()["execution_count"] == count)
-
-    await wait_until_so(are_counted)
+    return str((await post_program(client, script, name=name))["program_id"])

@@ -15,6 +15,12 @@ SELECT id::text, status, error ->> 'type' AS error_type, finished_at, metadata,
     (usage ->> 'lm_calls')::int AS lm_calls
 FROM executions WHERE program_id = $1::text::uuid
 """
+_FINAL = """
+CREATE OR REPLACE FUNCTION ends_twice() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE 'execution % has ended', OLD.id; END $$;
+CREATE OR REPLACE TRIGGER ends_twice BEFORE UPDATE ON executions FOR EACH ROW
+WHEN (OLD.finished_at IS NOT NULL) EXECUTE FUNCTION ends_twice();
+"""
 _RUNNING = "SELECT count(*) FROM executions WHERE status IN ('pending', 'running')"
 
 
@@ -23,6 +29,15 @@ async def asked(url: str, query: str, *arguments: Any) -> Any:
     connection = await asyncpg.connect(url)
     try:
         return await connection.fetchval(query, *arguments)
+    finally:
+        await connection.close()
+
+
+async def forbid_second_ends(url: str) -> None:
+    """Have the database refuse every change of a record that has ended."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(_FINAL)
     finally:
         await connection.close()
 
