@@ -65,18 +65,20 @@ class RemoteAdapter(PreparingAdapter[str]):
         CompiledSignature(signature)
 
     async def health_check(self) -> AdapterHealth:
-        """Ask whether the other Dspatch is ready, and knows the key; never raises."""
+        """Ask whether the other Dspatch is one, is ready, and knows the key; never raises."""
         began = self._clock.monotonic()
-        error = await self._fault("/readyz") or await self._fault("/v1/programs", limit="1")
-        latency_ms = (self._clock.monotonic() - began) * 1_000
-        return AdapterHealth(error is None, latency_ms, error)
-
-    async def _fault(self, path: str, **params: str) -> str | None:
         try:
-            answer = await self._client.get(path, **params)
-        except AdapterError as error:
-            return error.message
-        return None if is_good(answer) else refusal(answer, self._clock.now()).message
+            await self._see_it_ready()
+            error = None
+        except AdapterError as failure:
+            error = failure.message
+        return AdapterHealth(error is None, (self._clock.monotonic() - began) * 1_000, error)
+
+    async def _see_it_ready(self) -> None:
+        answer = await self._client.get("/readyz")
+        if not is_good(answer):
+            raise refusal(answer, self._clock.now())
+        await self._there.look()
 
     @override
     async def cleanup(self) -> None:

@@ -71,6 +71,10 @@ class RemotePrograms:
             found = self._read(answer, ProgramDocument)
         return _ready(found)
 
+    async def look(self) -> None:
+        """See that programs are listed there; raises AdapterError."""
+        self._read(await self._client.get("/v1/programs", limit="1"), ProgramPage)
+
     async def archive(self, program_id: UUID) -> bool:
         """Retire every revision of a program; False where none was registered."""
         answer = await self._client.get("/v1/signatures", name=_signature_name(program_id))

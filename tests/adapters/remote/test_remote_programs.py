@@ -10,7 +10,7 @@ from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.remote.adapter import RemoteAdapter
 from tests.adapters import programs
 from tests.adapters.programs import a_call
-from tests.adapters.remote.stub import Stub, a_program, an_adapter, problem, replies
+from tests.adapters.remote.stub import Stub, a_program, an_adapter, problem, raw, replies
 from tests.support.clock import ManualClock
 
 PROGRAMS, REGISTER = "GET /v1/programs", "POST /v1/programs"
@@ -199,6 +199,11 @@ async def test_every_revision_is_retired() -> None:
     [
         (replies(200), NOTHING, None),
         (replies(503), NOTHING, "the remote Dspatch answers 503"),
+        (
+            raw(200, b"<html>"),
+            replies(200, {}),
+            "the remote Dspatch's answer lacks its form: items",
+        ),
         (replies(200), problem(401, "unauthorized"), "the remote Dspatch answers 401: no luck"),
         (
             httpx.ConnectError("refused"),
@@ -210,7 +215,7 @@ async def test_every_revision_is_retired() -> None:
 async def test_health_is_readiness_and_a_key_that_is_known(
     ready: Any, listed: Any, error: str | None
 ) -> None:
-    """It is well where the other Dspatch is ready and lets the key in."""
+    """It is well where the other is a Dspatch, is ready, and lets the key in."""
     stub = Stub()
     stub.on("GET /readyz", ready)
     stub.on(PROGRAMS, listed)
