@@ -270,18 +270,11 @@ async def _require_nothing_lost(environment: Mapping[str, str], url: str, times:
     return len(rows)
 
 
-async def test_a_rolling_restart_loses_no_request(
-    environment: dict[str, str], database_url: str
-) -> None:
-    """Two restarts at load, behind a proxy that honours readiness: each answer is 200."""
-    assert await _require_nothing_lost(environment, database_url, 2) > 20
-
-
 @pytest.mark.long
 @pytest.mark.timeout(600)
 async def test_twenty_rolling_restarts_lose_no_request(
     environment: dict[str, str], database_url: str
 ) -> None:
-    """As the short one, often enough to meet the moments between."""
+    """Behind a proxy that honours readiness, each answer is 200."""
     requests = await _require_nothing_lost(environment, database_url, RESTARTS)
     print(requests, "requests over", RESTARTS, "restarts")  # noqa: T201 - for the page of scenarios

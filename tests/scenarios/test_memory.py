@@ -48,21 +48,12 @@ async def _sizes(
     return sizes
 
 
-async def _growth(environment: dict[str, str], url: str, executions: int) -> tuple[float, float]:
-    """Give the bytes that stay of an execution, and the bytes that were there before."""
+async def _growth(environment: dict[str, str], url: str, executions: int) -> float:
+    """Give the bytes that stay of an execution, once the server is warm."""
     (_, *warm) = (await _sizes(environment, url, executions))[PARTS // 5 - 1 :]
     slope, _ = linear_regression(*zip(*warm, strict=True))
-    base = warm[0][1]
-    print(f"{executions} executions: {base / MIB:.0f} MiB, {slope:+.0f} bytes an execution")  # noqa: T201 - for the page of scenarios
-    return slope, base
-
-
-async def test_memory_does_not_grow_with_executions(
-    quick: dict[str, str], database_url: str
-) -> None:
-    """Over two thousand of them: what is kept of each is less than its record takes."""
-    slope, _ = await _growth(quick, database_url, 2_000)
-    assert slope < 2_048
+    print(f"{executions} executions: {warm[0][1] / MIB:.0f} MiB, {slope:+.0f} bytes an execution")  # noqa: T201 - for the page of scenarios
+    return float(slope)
 
 
 @pytest.mark.long
@@ -71,5 +62,5 @@ async def test_memory_is_flat_over_a_hundred_thousand_executions(
     quick: dict[str, str], database_url: str
 ) -> None:
     """Once it is warm: what stays is less than a hundred bytes each, ten megabytes in all."""
-    slope, _ = await _growth(quick, database_url, 100_000)
+    slope = await _growth(quick, database_url, 100_000)
     assert slope < 100
