@@ -30,7 +30,10 @@ ENGINE_TABLES = ("procrastinate_jobs", "procrastinate_workers")
 """The job engine's, which are no models of ours."""
 
 # How long an example may take says more of the machine than of us; each test has its time limit.
-hypothesis.settings.register_profile("dspatch", deadline=None)
+# The same examples each time: what they run of the code is measured. To look for others, run
+# pytest with `--hypothesis-profile search`.
+hypothesis.settings.register_profile("dspatch", deadline=None, derandomize=True, max_examples=50)
+hypothesis.settings.register_profile("search", deadline=None, max_examples=200)
 hypothesis.settings.load_profile("dspatch")
 
 

@@ -12,7 +12,7 @@ from app.policies.usual_time import UsualTime
 PROBE_S = 1.0
 """When to come again while a probe is under way: how it ends, nobody knows."""
 
-ENOUGH_S = 1.0
+ENOUGH_S = 0.2
 """A time that is held for enough as long as no call has shown what is."""
 
 

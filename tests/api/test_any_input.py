@@ -13,7 +13,7 @@ from tests.support.factories import post_program
 
 MANY = settings(
     deadline=None,
-    max_examples=100,
+    max_examples=40,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 TEXT = st.text(st.characters(), max_size=20)

@@ -125,7 +125,7 @@ async def test_a_model_that_hangs_is_left_alone_too(
 ) -> None:
     """Its timeouts count, since none of its answers ever took longer."""
     server.always(model_server.hang())
-    short = {**ONCE, "timeout": 50}
+    short = {**ONCE, "timeout": 250}
     answers = [await post_execution(client, program, options=short) for _ in range(FAILURES + 1)]
     assert [answer.status_code for answer in answers] == [504] * FAILURES + [503]
     assert len(server.completions) == FAILURES

@@ -176,7 +176,7 @@ def _changed(draw: st.DrawFn, field: FieldDefinition) -> FieldDefinition:
     return FieldDefinition(field.name, of, field.description, field.default)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(versions(), st.integers(0, 99))
 def test_what_is_compatible_takes_and_gives_the_same(
     pair: tuple[SignatureDefinition, SignatureDefinition], seed: int
@@ -204,7 +204,7 @@ def _sampled(signature: CompiledSignature, side: Side, random: Random) -> dict[s
         return None
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(versions(), st.integers(0, 99))
 def test_every_sample_of_a_compatible_field_passes(
     pair: tuple[SignatureDefinition, SignatureDefinition], seed: int

@@ -71,7 +71,7 @@ def test_lost(text: str, after: str) -> None:
     assert losses(definition, there_and_back(definition)) == [f"a: {before} comes back as {after}"]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(definitions())
 def test_any_signature_comes_back(definition: SignatureDefinition) -> None:
     """With all its fields in order; and what has come back once comes back as it is."""

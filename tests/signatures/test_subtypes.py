@@ -175,7 +175,7 @@ def relatives(draw: st.DrawFn) -> tuple[FieldType, FieldType]:
     return wrap(one), wrap(other)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=75)
 @given(relatives(), st.randoms(use_true_random=False))
 def test_samples_of_a_subtype_pass(pair: tuple[FieldType, FieldType], random: Any) -> None:
     """Whatever it takes, converted or not, the wider type takes, too."""
