@@ -16,6 +16,7 @@ from tests.support.wait import wait_until_so
 
 OUTAGE_S = 40.0
 RUNS = 60
+PLACES = 8
 
 
 @pytest.mark.long
@@ -34,11 +35,11 @@ async def test_an_outage_of_forty_seconds_is_survived(
     await Database.migrate(DatabaseSettings(url=SecretStr(url)))
     await forbid_second_ends(url)
     environment = environment | {"DSPATCH_DATABASE__URL": url}
-    places = {"DSPATCH_WORKER__CONCURRENCY": "8"}
+    places = {"DSPATCH_WORKER__CONCURRENCY": str(PLACES)}
     async with workers(environment, places, places) as (peer, both):
         program_id = await a_mock(peer.client, 3_000)
         ids = [await peer.accept(program_id) for _ in range(RUNS)]
-        await until_running(peer, 16)
+        await until_running(peer, PLACES + 1)  # both work
         async with outage(own_postgres):
             await asyncio.sleep(OUTAGE_S)
 
