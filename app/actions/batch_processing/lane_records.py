@@ -133,8 +133,8 @@ class LaneRecords:
         stops_at_failure: bool,  # noqa: FBT001 - `partial` takes it by place
     ) -> set[UUID]:
         async with self._database.transaction() as tx:
-            await tx.lanes.fence(self._lane)
             if stops_at_failure and (failed := _first_failed(rows)) is not None:
+                await tx.lanes.fence(self._lane)
                 error = _failure_of(failed)
                 await tx.batches.stop(self._lane.batch_id, BatchStatus.FAILED, error)
             return await tx.lanes.finish(self._lane, rows)
