@@ -167,14 +167,15 @@ class Chaos:
         async with asyncio.TaskGroup() as replacing:
             while self.kills < kills and not is_over():
                 await asyncio.sleep(self._random.uniform(0, 2 * pause_s))
+                if not (self._fleet.workers and self._model.in_flight):
+                    continue
+                await self._fleet.kill(self._random.choice(self._fleet.workers))
+                self.kills += 1
+                serves = self._random.random() < 0.3
+                replacing.create_task(self._replace(serves=serves))
                 if self.kills % 10 == 1:
                     await self._postgres.stop()
                     await self._postgres.start()
-                if self._fleet.workers and self._model.in_flight:
-                    await self._fleet.kill(self._random.choice(self._fleet.workers))
-                    self.kills += 1
-                    serves = self._random.random() < 0.3
-                    replacing.create_task(self._replace(serves=serves))
 
     async def _replace(self, *, serves: bool) -> None:
         """Start a process, which refuses to while the database is away."""
@@ -249,10 +250,11 @@ async def test_nothing_is_lost_or_recorded_twice_while_processes_die(
         chaos = Chaos(fleet, model, own_postgres, random)
         watching = asyncio.create_task(watch(client, batch, over))
         raging = asyncio.create_task(chaos.rage(storm.kills, 0.5, over.is_set))
-        ended = await until_ended(client, batch, 60 + storm.kills * 5)
-        over.set()
-        await raging
-        reads = await watching
+        try:
+            ended = await until_ended(client, batch, 300 + storm.kills * 10)
+        finally:
+            over.set()
+            reads, _ = await asyncio.gather(watching, raging)
         found = await audited(new_own_database, batch["batch_id"])
     told = f"seed {seed}: {chaos.kills} kills, {model.extra} calls made again, {reads} reads"
     print(told)  # noqa: T201 - with which it is repeated
