@@ -2,7 +2,7 @@
 
 Whoever writes for a lane holds its row and shows the token that it was given: a holder that was
 thought dead and comes back finds the token risen, and writes nothing. Locks are taken in the order
-lane, batch, items.
+lane (of several, the highest number first), batch, items.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

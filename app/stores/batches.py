@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Double,
     Select,
+    and_,
     cast,
     delete,
     func,
@@ -183,10 +184,11 @@ class BatchStore:
     async def resume(self, batch_id: UUID) -> bool:
         """Hand out items again to all lanes; False where the batch is not paused."""
         times = {"started_at": func.coalesce(Batch.started_at, func.now())}
-        origins = [BatchStatus.PAUSED]
+        origins, lanes = [BatchStatus.PAUSED], _LANES.batch_id == batch_id
+        await self._hold_lanes(lanes)
         if not await self._move(batch_id, origins, BatchStatus.RUNNING, times):
             return False
-        await self._call(_LANES.batch_id == batch_id)
+        await self._call(lanes)
         return True
 
     async def stop(
@@ -196,6 +198,8 @@ class BatchStore:
 
         Its first lane sees to that, if no other does.
         """
+        first = and_(_LANES.batch_id == batch_id, _LANES.number == 0)
+        await self._hold_lanes(first)
         statement = (
             update(Batch)
             .where(Batch.id == batch_id, Batch.status.in_(_LIVE), Batch.stopping.is_(None))
@@ -203,7 +207,7 @@ class BatchStore:
         )
         if not await self._did(statement):
             return False
-        await self._call(_LANES.batch_id == batch_id, _LANES.number == 0)
+        await self._call(first)
         return True
 
     async def close(self, batch_id: UUID, percentiles: Mapping[str, Any]) -> bool:
@@ -247,9 +251,17 @@ class BatchStore:
         query = select(BatchUpload).order_by(BatchUpload.id)
         return (await self._session.scalars(query)).all()
 
-    async def _call(self, *which: ColumnElement[bool]) -> None:
+    async def _hold_lanes(self, which: ColumnElement[bool]) -> None:
+        """Hold lanes as their holders do: before their batch.
+
+        The first is held last, since a lane that has its batch stop holds itself before.
+        """
+        query = select(_LANES.number).where(which).order_by(_LANES.number.desc())
+        await self._session.execute(query.with_for_update())
+
+    async def _call(self, which: ColumnElement[bool]) -> None:
         """Have lanes taken by somebody, after their holder where there is one."""
-        await self._session.execute(update(BatchLane).where(*which).values(waits_since=func.now()))
+        await self._session.execute(update(BatchLane).where(which).values(waits_since=func.now()))
 
     async def _move(
         self,

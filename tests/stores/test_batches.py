@@ -1,13 +1,16 @@
+import asyncio
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from app.database import Database, Transaction
 from app.errors import BatchNotFoundError
 from app.models.states import BATCH_MOVES, BatchStatus
 from app.stores.batches import BatchReading
 from app.stores.pages import Page
-from tests.stores.rows import IDS, a_batch, a_running_batch
+from tests.stores.rows import IDS, a_batch, a_lane, a_running_batch
+from tests.support.wait import wait_until_so
 
 FINAL = [status for status, moves in BATCH_MOVES.items() if not moves]
 P = {"p50": None, "p90": None, "p95": None, "p99": None}
@@ -114,6 +117,53 @@ async def test_an_ended_batch_stays_as_it_ended(database: Database, target: Batc
         read = await tx.batches.get(batch_id)
     assert (read.batch.status, read.batch.finished_at) == (target, before)
     assert read.batch.started_at is not None
+
+
+async def test_a_lane_hands_out_items_while_somebody_stops_its_batch(database: Database) -> None:
+    """Neither waits for the other for ever: who stops a batch holds the lane first."""
+    async with database.transaction() as tx:
+        batch_id = await a_running_batch(tx)
+        lane = await a_lane(tx, batch_id)
+
+    async def stopped() -> bool:
+        async with database.transaction() as tx:
+            return await tx.batches.stop(batch_id, BatchStatus.CANCELLED)
+
+    async with database.transaction() as tx:
+        await tx.lanes.fence(lane)
+        stopping = asyncio.create_task(stopped())
+        await wait_until_so(lambda: _is_anybody_waiting(database))
+        assert len(await tx.lanes.claim(lane, 2) or ()) == 2
+    assert await stopping
+
+
+async def test_a_lane_stops_its_batch_while_somebody_resumes_it(database: Database) -> None:
+    """Who is second finds that the batch is about to end."""
+    async with database.transaction() as tx:
+        batch_id = await a_running_batch(tx, shares=(1, 1))
+        lane = await a_lane(tx, batch_id, 1)
+        await tx.batches.pause(batch_id)
+
+    async def resumed() -> bool:
+        async with database.transaction() as tx:
+            return await tx.batches.resume(batch_id)
+
+    async with database.transaction() as tx:
+        await tx.lanes.fence(lane)
+        resuming = asyncio.create_task(resumed())
+        await wait_until_so(lambda: _is_anybody_waiting(database))
+        assert await tx.batches.stop(batch_id, BatchStatus.FAILED)
+    assert not await resuming
+
+
+async def _is_anybody_waiting(database: Database) -> bool:
+    """Tell whether a statement waits for a lock."""
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    async with database.transaction() as tx:
+        return bool((await tx.batches._session.scalars(query)).one())
 
 
 async def test_batches_are_listed_newest_first(database: Database) -> None:
