@@ -99,7 +99,6 @@ class Engine:
             began = self._clock.monotonic()
             try:
                 await self._work()
-                logger.warning("the worker of %s stopped; it starts again", self._queue.name)
             except Exception as error:  # noqa: BLE001 - whatever it is, there shall be a worker
                 logger.warning("the worker of %s failed: %r", self._queue.name, error)
             if self._clock.monotonic() - began > LONGEST_PAUSE_S:

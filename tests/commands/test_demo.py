@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from app.commands.console import RefusedError
-from app.commands.demo import _execute
+from app.commands.demo import _TASKS, _execute, _register
 from app.commands.demo_batch import run_batch
 
 
@@ -18,6 +18,19 @@ async def test_a_refused_execution_is_told_with_the_server_s_words() -> None:
     async with httpx.AsyncClient(transport=transport, base_url="http://dspatch") as client:
         with pytest.raises(RefusedError, match=r"answered 409: .*The program is in error"):
             await _execute(client, "program", {"question": "?"})
+
+
+async def test_a_program_of_an_earlier_demo_is_used_again() -> None:
+    """Nothing is registered twice."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        signature = {"signature_id": "s", "version": 1}
+        found = {"items": [{"program_id": "p"}]}
+        return httpx.Response(200, json=signature if request.method == "POST" else found)
+
+    transport = httpx.MockTransport(answer)
+    async with httpx.AsyncClient(transport=transport, base_url="http://dspatch") as client:
+        assert await _register(client, _TASKS[0]) == "p"
 
 
 async def test_a_batch_that_is_quicker_than_its_pause_is_shown() -> None:

@@ -233,6 +233,9 @@ async def test_a_database_that_is_away_does_not_hold_the_end(
     await until_jobs(database, "doing")
 
 
-async def test_an_engine_that_was_never_started_has_nothing_to_close(engines: Engines) -> None:
-    """As in a process that could not be opened to its end."""
+async def test_an_engine_that_has_taken_nothing_has_nothing_to_close(engines: Engines) -> None:
+    """Neither in a process that could not be opened to its end, nor in one that ends at once."""
     await engines.make(Work()).close(1)
+    started = engines.make(Work())
+    started.start()
+    await started.close(1)

@@ -51,7 +51,7 @@ async def test_the_silent_are_given_up(database: Database) -> None:
     """Those who were silent for the lease, and once."""
     async with database.transaction() as tx:
         by, silent = await a_process(tx), await a_process(tx, silent_s=16)
-        await a_process(tx, silent_s=14)
+        await a_process(tx, silent_s=2)
         await a_process(tx, silent_s=99, ended_s=50)
     async with database.transaction() as tx:
         assert await tx.processes.give_up_silent(by, 15, 7.5) == [silent]

@@ -90,8 +90,8 @@ class Attempts:
         """Take a retry out of the adapter's budget; the record says where there was none left."""
         if self._adapter.retries.take():
             return True
-        if isinstance(failure, AdapterError):
-            failure.context["retry_budget"] = "exhausted"
+        assert isinstance(failure, AdapterError)  # noqa: S101 - nothing else is worth a retry
+        failure.context["retry_budget"] = "exhausted"
         return False
 
     def _is_worth_repair(self, failure: AdapterError) -> bool:

@@ -1,5 +1,7 @@
 """Run an execution whose record has begun to its end, which is recorded on every exit."""
 
+import asyncio
+from functools import partial
 from random import Random
 
 from app.actions.program_catalogue import RunnableProgram
@@ -52,19 +54,25 @@ class Running:
         return await self._to_the_end(execution, attempts)
 
     async def _to_the_end(self, execution: Execution, attempts: Attempts) -> Execution:
-        began = self._clock.monotonic()
-        ending = None if execution.is_background else Ending.failed(_CANCELLED)
+        end = partial(self._end, execution, attempts, self._clock.monotonic())
         try:
             ending = Ending.completed(await attempts())
         except AdapterError as error:
             ending = Ending.failed(error)
-        except Exception:
-            ending = Ending.failed(BUG)
+        except asyncio.CancelledError:
+            if not execution.is_background:
+                await end(Ending.failed(_CANCELLED))
             raise
-        finally:
-            if ending is not None:
-                duration_ms = round((self._clock.monotonic() - began) * 1_000, 3)
-                self._runs.reached(Checkpoint.ANSWERED)
-                execution = await self._records.end(execution, ending, attempts, duration_ms)
-                self._runs.reached(Checkpoint.ENDED)
-        return execution
+        except Exception:
+            await end(Ending.failed(BUG))
+            raise
+        return await end(ending)
+
+    async def _end(
+        self, execution: Execution, attempts: Attempts, began: float, ending: Ending
+    ) -> Execution:
+        duration_ms = round((self._clock.monotonic() - began) * 1_000, 3)
+        self._runs.reached(Checkpoint.ANSWERED)
+        ended = await self._records.end(execution, ending, attempts, duration_ms)
+        self._runs.reached(Checkpoint.ENDED)
+        return ended

@@ -121,9 +121,9 @@ class Child:
 
     async def used_up(self) -> None:
         """Return when it should be replaced: it has ended, or has reached a limit."""
-        if self._life is not None:
-            ends: set[asyncio.Future[Any]] = {self._life, self._used_up}
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        assert self._life is not None  # noqa: S101 - it has been started
+        ends: set[asyncio.Future[Any]] = {self._life, self._used_up}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
 
     @property
     def is_gone(self) -> bool:

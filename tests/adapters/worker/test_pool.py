@@ -235,13 +235,25 @@ async def test_a_child_that_holds_too_much_memory_is_replaced() -> None:
         assert not child._used_up.done()
 
 
-async def test_a_child_that_is_gone_holds_no_memory() -> None:
-    """Nobody else's is taken for its own."""
+async def test_a_child_is_used_up_once() -> None:
+    """However often its memory is looked at until it is replaced."""
+    async with a_pool(scripted(), recycle_megabytes=1, patience=Patience(settling_s=0.0)) as pool:
+        child = await the_child(pool)
+        child.watch(1.0)
+        child.watch(1.0)
+        assert child._used_up.done()
+
+
+async def test_a_child_that_is_gone_holds_no_memory_and_runs_nothing() -> None:
+    """Nobody else's memory is taken for its own; who still has it is told of its crash."""
     async with a_pool(scripted()) as pool:
         child = await the_child(pool)
         await crash_of(pool, "exit")
         await child.gone()
         assert child._process.rss() == 0
+        with pytest.raises(AdapterError) as refused:
+            await child.execute(saying("well"))
+        assert refused.value.type is ErrorType.WORKER_CRASHED
         child.retire()
 
 

@@ -240,6 +240,16 @@ async def test_words_out_of_turn_end_it(words: list[dict[str, Any]]) -> None:
             await serving
 
 
+async def test_a_second_start_ends_it() -> None:
+    """Also once the first has been answered."""
+    async with a_server() as (parent, serving, _):
+        parent.say(Start("mock", "workers", {}))
+        assert await parent.hear() == {"kind": "hello"}
+        parent.say(Start("mock", "workers", {}))
+        with pytest.raises(ProtocolError, match="a second start"):
+            await serving
+
+
 async def test_a_new_part_of_the_limits_holds_at_once() -> None:
     """Whatever the child was started with."""
     async with a_server() as (parent, _, server):
