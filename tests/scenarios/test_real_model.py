@@ -63,7 +63,7 @@ async def test_a_real_model_answers_and_its_record_survives_the_server(tmp_path:
     assert (str(row["id"]), row["status"]) == (record["execution_id"], "completed")
 
 
-@pytest.mark.timeout(480)  # dozens of answers of the real model, on cores that others use too
+@pytest.mark.timeout(900)  # dozens of answers of the real model, on cores that others use too
 @pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.long)])
 async def test_the_demo_ends_well_and_leaves_nothing_running(tmp_path: Path, times: int) -> None:
     """A second demo works on what the first left; each prints 12 records and a batch's table."""
