@@ -19,10 +19,13 @@ from app.jobs.lane_dispatcher import LaneDispatcher
 from app.jobs.retry import GivenBackError
 from app.models.batches import QUEUE
 from app.policies.clock import SystemClock
-from tests.stores.rows import a_batch
+from app.settings import Settings
+from tests.stores.rows import a_batch, a_process
 from tests.stores.test_batches import counts
 from tests.support.batches import AnsweringAdapter, Peer, a_stored_batch, echo, reading
 from tests.support.factories import a_program
+from tests.support.holds import until_held_up
+from tests.support.outage import a_leaving_database
 from tests.support.wait import wait_until, wait_until_so
 
 
@@ -94,9 +97,13 @@ async def test_lanes_run_until_none_waits(database: Database) -> None:
         batch_id = await a_small_batch(database)
         await place.dispatch()
         assert place.batches() == [batch_id]
+        idle = asyncio.create_task(place.dispatch.until_idle())
+        await wait_until(lambda: place.adapter.in_flight == 3)
         assert not place.dispatch.is_idle
+        assert not idle.done()
         place.gate.set()
-        await wait_until(lambda: place.dispatch.is_idle)
+        await idle
+        assert place.dispatch.is_idle
     assert counts(await reading(database, batch_id)) == [0, 0, 3, 0, 0]
 
 
@@ -134,6 +141,8 @@ async def test_who_has_several_makes_room_for_who_has_none(database: Database) -
         program = await a_program(database, name="another")
         second = await a_stored_batch(database, program, 3)
         await wait_until(lambda: any(stint.is_over for stint in place.dispatch._stints.values()))
+        place.dispatch._make_room()  # as it does at each look, until the lane has left
+        assert sum(stint.is_over for stint in place.dispatch._stints.values()) == 1
         place.gate.set()
 
         async def is_done() -> bool:
@@ -231,6 +240,32 @@ async def test_a_lane_whose_taking_was_not_answered_is_run_all_the_same(
             await place.dispatch()
         await wait_until(lambda: len(place.adapter.calls) == 3 and place.dispatch.is_idle)
     assert counts(await reading(database, batch_id)) == [0, 0, 3, 0, 0]
+
+
+async def test_a_lane_that_another_took_meanwhile_is_left_to_it(
+    settings: Settings, database: Database
+) -> None:
+    """Where this process is given up, before it finds what it had taken without hearing of it."""
+    async with a_leaving_database(settings) as leaving:
+
+        def reached(checkpoint: Checkpoint) -> None:
+            if checkpoint is Checkpoint.TAKEN:
+                leaving.is_away = True
+                raise DatabaseUnavailableError("no answer")
+
+        async with a_place(leaving, reached=reached, clock=QuickClock()) as place:
+            batch_id = await a_small_batch(database)
+            with pytest.raises(DatabaseUnavailableError):
+                await place.dispatch()
+            async with database.transaction() as tx:
+                await tx.processes.end(place.peer.id)
+            async with database.transaction() as tx:
+                assert await tx.lanes.take(batch_id, 0, await a_process(tx))
+                leaving.is_away = False
+                await until_held_up(database)
+            await place.dispatch.until_idle()
+            assert place.adapter.calls == []
+    assert await tokens(database, batch_id) == 2
 
 
 async def test_a_lane_that_fails_as_nothing_should_is_tried_again(

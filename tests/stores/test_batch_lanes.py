@@ -9,7 +9,7 @@ import pytest
 from app.database import Database, Transaction
 from app.models.ids import item_id, place_of
 from app.models.states import BatchStatus, ExecutionStatus, Outcome
-from app.stores.batch_lanes import HeldLane, Item, LaneLostError
+from app.stores.batch_lanes import HeldLane, Item, LaneLostError, LaneStore
 from app.stores.pages import Page
 from tests.stores.rows import (
     IDS,
@@ -271,6 +271,45 @@ async def test_lanes_that_wait_are_taken_once_each(database: Database) -> None:
 
     found = [lane for lane in await asyncio.gather(*map(take, owners)) if lane]
     assert len({(lane.batch_id, lane.number) for lane in found}) == len(found) == 6
+
+
+async def test_who_is_too_late_for_a_lane_takes_the_next(database: Database) -> None:
+    """Where another has taken it since this one looked for lanes that wait."""
+    async with database.transaction() as tx:
+        batch_id = await a_running_batch(tx, shares=(1, 1))
+        owner_id = await a_process(tx)
+
+    async def meanwhile() -> None:
+        async with database.transaction() as tx:
+            await a_lane(tx, batch_id)
+
+    async with database.transaction() as tx:
+        late = _Late(database, tx.lanes._session, meanwhile)
+        taken = await LaneStore(late).take_next(owner_id)  # type: ignore[arg-type]
+    assert taken is not None
+    assert (taken.lane.number, taken.lane.owner_id) == (1, owner_id)
+
+
+class _Late:
+    """A session whose first answer is older than what has been done meanwhile."""
+
+    def __init__(
+        self, database: Database, session: Any, meanwhile: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._database = database
+        self._session = session
+        self._meanwhile = [meanwhile]
+
+    async def execute(self, *asked: Any) -> Any:
+        if not self._meanwhile:
+            return await self._session.execute(*asked)
+        async with self._database.transaction() as tx:
+            seen = await tx.lanes._session.execute(*asked)
+        await self._meanwhile.pop()()
+        return seen
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
 
 
 async def test_a_lane_that_was_given_back_waits_where_there_is_work(database: Database) -> None:

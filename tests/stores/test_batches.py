@@ -2,7 +2,6 @@ import asyncio
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
 
 from app.database import Database, Transaction
 from app.errors import BatchNotFoundError
@@ -10,7 +9,7 @@ from app.models.states import BATCH_MOVES, BatchStatus
 from app.stores.batches import BatchReading
 from app.stores.pages import Page
 from tests.stores.rows import IDS, a_batch, a_lane, a_running_batch
-from tests.support.wait import wait_until_so
+from tests.support.holds import until_held_up
 
 FINAL = [status for status, moves in BATCH_MOVES.items() if not moves]
 P = {"p50": None, "p90": None, "p95": None, "p99": None}
@@ -132,7 +131,7 @@ async def test_a_lane_hands_out_items_while_somebody_stops_its_batch(database: D
     async with database.transaction() as tx:
         await tx.lanes.fence(lane)
         stopping = asyncio.create_task(stopped())
-        await wait_until_so(lambda: _is_anybody_waiting(database))
+        await until_held_up(database)
         assert len(await tx.lanes.claim(lane, 2) or ()) == 2
     assert await stopping
 
@@ -151,19 +150,9 @@ async def test_a_lane_stops_its_batch_while_somebody_resumes_it(database: Databa
     async with database.transaction() as tx:
         await tx.lanes.fence(lane)
         resuming = asyncio.create_task(resumed())
-        await wait_until_so(lambda: _is_anybody_waiting(database))
+        await until_held_up(database)
         assert await tx.batches.stop(batch_id, BatchStatus.FAILED)
     assert not await resuming
-
-
-async def _is_anybody_waiting(database: Database) -> bool:
-    """Tell whether a statement waits for a lock."""
-    query = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    )
-    async with database.transaction() as tx:
-        return bool((await tx.batches._session.scalars(query)).one())
 
 
 async def test_batches_are_listed_newest_first(database: Database) -> None:

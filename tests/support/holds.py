@@ -1,4 +1,4 @@
-"""Hindrances: records that cannot be written for a while."""
+"""Hindrances: records that cannot be written for a while, and statements that wait."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,6 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import asyncpg
+from sqlalchemy import text
+
+from app.database import Database
+from tests.support.wait import wait_until_so
 
 _NO_ROOM = """
 CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -31,6 +35,20 @@ class Hold:
             while await self.link.fetchval(query) < count:
                 # The snapshot of the activity is kept for the transaction.
                 await self.link.execute("SELECT pg_stat_clear_snapshot()")
+
+
+async def until_held_up(database: Database) -> None:
+    """Return when a statement waits for what another transaction holds."""
+    query = text(
+        "SELECT count(*) > 0 FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+
+    async def is_held_up() -> bool:
+        async with database.transaction() as tx:
+            return bool((await tx.batches._session.scalars(query)).one())
+
+    await wait_until_so(is_held_up)
 
 
 @asynccontextmanager

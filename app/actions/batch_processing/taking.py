@@ -20,17 +20,18 @@ class LaneTaking:
         """Take the next lane; None where none waits, or with `is_first` none of an idle batch."""
         self._reached(Checkpoint.BEFORE_TAKE)
         async with self._database.transaction() as tx:
-            taken = await tx.lanes.take_next(owner_id, is_first=is_first)
-            if taken is not None and taken.has_crashed:
-                taken = await _with_lost_attempts(tx, taken)
+            taken = await _taken(tx, owner_id, is_first=is_first)
         if taken is not None:
             self._reached(Checkpoint.TAKEN)
         return taken
 
 
-async def _with_lost_attempts(tx: Transaction, taken: TakenLane) -> TakenLane:
-    read = await tx.batches.get(taken.lane.batch_id)
-    batch = read.batch
+async def _taken(tx: Transaction, owner_id: UUID, *, is_first: bool) -> TakenLane | None:
+    """Take the next lane; what its holder ran when it died has lost an attempt."""
+    taken = await tx.lanes.take_next(owner_id, is_first=is_first)
+    if taken is None or not taken.has_crashed:
+        return taken
+    batch = (await tx.batches.get(taken.lane.batch_id)).batch
     revision = await tx.programs.get_revision(batch.program_id, batch.program_revision)
     suspects = suspects_of(taken, revision.adapter)
     await tx.lanes.note_attempts(taken.lane, suspects)

@@ -130,15 +130,18 @@ async def test_what_is_a_bug_ends_its_item_alone(database: Database) -> None:
     async def break_down(call: ProgramCall) -> ProgramResult:
         if call.inputs["question"] == "1":
             return ProgramResult({"answer": "a"}, "scripted", details={"odd": object()})
+        if call.inputs["question"] == "2":
+            return None  # type: ignore[return-value] # against the protocol
         return await echo(call)
 
     program = await a_program(database)
     batch_id = await a_stored_batch(database, program, 4)
     await (await a_peer(database, AnsweringAdapter(break_down))).work()
     items = await items_of(database, batch_id)
-    assert [item.outcome for item in items] == ["success", "exception", "success", "success"]
+    assert [item.outcome for item in items] == ["success", "exception", "exception", "success"]
     assert (items[1].error or {})["message"] == "The adapter's answer cannot be stored."
-    assert counts(await reading(database, batch_id)) == [0, 0, 3, 1, 0]
+    assert (items[2].error or {})["message"] == "Dspatch failed in the middle of the execution."
+    assert counts(await reading(database, batch_id)) == [0, 0, 2, 2, 0]
 
 
 async def test_a_batch_stops_at_the_first_failure_where_it_shall(database: Database) -> None:
@@ -289,8 +292,15 @@ async def test_a_batch_without_its_adapter_fails(database: Database) -> None:
     assert (read.batch.error or {})["message"] == "There is no adapter 'scripted' any more."
 
 
-async def test_an_item_that_is_cancelled_is_called_off_alone(database: Database) -> None:
-    """Its call stops, its record stays as it was ended; the others run on."""
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_an_item_that_is_cancelled_is_called_off_alone(
+    database: Database,
+    is_told: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """Its call stops, or its answer comes to nothing where the lane has not heard of it.
+
+    Its record stays as it was ended, which is counted once; the others run on.
+    """
     gate = asyncio.Event()
 
     async def wait(call: ProgramCall) -> ProgramResult:
@@ -308,12 +318,19 @@ async def test_an_item_that_is_cancelled_is_called_off_alone(database: Database)
         await tx.batches.hold(batch_id)
         await tx.executions.cancel(one, {"status": "cancelled", "outcome": "cancelled"})
         await tx.batches.count_cancelled(batch_id, was_pending=False)
-    peer.runs.call_off([one])
-    await wait_until(lambda: adapter.in_flight == 2)
+    if is_told:
+        peer.runs.call_off([one])
+        await wait_until(lambda: adapter.in_flight == 2)
     gate.set()
     await running
     read = await reading(database, batch_id)
     assert (read.batch.status, counts(read)) == ("completed", [0, 0, 2, 0, 1])
+    assert [item.status for item in await items_of(database, batch_id)] == [
+        "completed",
+        "cancelled",
+        "completed",
+    ]
+    assert b'dspatch_batch_items_total{outcome="success"} 2.0' in peer.metrics.page("")[0]
 
 
 async def test_a_lane_makes_room_for_others(database: Database) -> None:

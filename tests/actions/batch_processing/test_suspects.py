@@ -11,13 +11,16 @@ from app.adapters.base import ProgramCall, ProgramResult
 from app.database import Database
 from app.models import BatchLane, Execution
 from tests.stores.test_batches import counts
+from tests.support.adapters import ScriptedAdapter
 from tests.support.batches import (
     AnsweringAdapter,
     Peer,
     a_stored_batch,
+    an_acceptance,
     echo,
     items_of,
     reading,
+    wanted,
 )
 from tests.support.factories import a_program
 from tests.support.wait import wait_until, wait_until_so
@@ -157,6 +160,66 @@ async def test_only_who_ran_alone_is_to_blame(
     await live(database, *dead)
     (suspect, *_) = await items_of(database, batch_id)
     assert crashes(suspect) == [CRASHED, CRASHED if is_beside else BLAMED, BLAMED]
+
+
+async def test_a_first_suspect_runs_beside_other_batches(database: Database) -> None:
+    """It does not wait for theirs to end, nor they for it."""
+    gate, program = asyncio.Event(), await a_program(database)
+
+    async def wait(call: ProgramCall) -> ProgramResult:
+        if call.inputs["question"] == "beside":
+            await gate.wait()
+        return await echo(call)
+
+    batch_id = await a_stored_batch(database, program, 2)
+    dead = await die(database, AnsweringAdapter(hang), 2)
+    accept = an_acceptance(database, ScriptedAdapter())
+    beside = await accept(wanted(program, [{"question": "beside"}]))
+    adapter = AnsweringAdapter(wait)
+    peer = await Peer(database, adapter).enter()
+    while await peer.run():
+        await wait_until(lambda: adapter.in_flight > 0)
+    await until_ended(database, batch_id, 2)
+    assert adapter.in_flight == 1
+    gate.set()
+    await peer.ended()
+    await dead.stop()
+    assert (await reading(database, beside.id)).batch.status == "completed"
+    assert [crashes(item) for item in await items_of(database, batch_id)] == [[CRASHED]] * 2
+
+
+async def test_who_makes_room_ends_what_the_dead_left_before(database: Database) -> None:
+    """Suspects too; of the rest nothing begins until the lane is taken again."""
+
+    async def leave() -> bool:
+        return True
+
+    program = await a_program(database)
+    batch_id = await a_stored_batch(database, program, 40, max_concurrency=2)
+    dead = await die(database, AnsweringAdapter(hang), 2)
+    left = (await reading(database, batch_id)).running_items
+    adapter = AnsweringAdapter()
+    running = await (await Peer(database, adapter).enter()).run(leave)
+    assert running
+    await running
+    read = await reading(database, batch_id)
+    assert (read.batch.status, read.running_items, read.successful_items) == ("running", 0, left)
+    await live(database, dead)
+    assert counts(await reading(database, batch_id)) == [0, 0, 40, 0, 0]
+
+
+async def test_what_the_dead_left_fails_where_its_adapter_is_gone(database: Database) -> None:
+    """With the batch, which says the same."""
+    program = await a_program(database)
+    batch_id = await a_stored_batch(database, program, 5, max_concurrency=1)
+    dead = await die(database, hanging_at("1"), after=(batch_id, 1))
+    await (await Peer(database, AnsweringAdapter(name="other")).enter()).work()
+    await dead.stop()
+    read, items = await reading(database, batch_id), await items_of(database, batch_id)
+    reason = "There is no adapter 'scripted' any more."
+    assert (read.batch.status, (read.batch.error or {})["message"]) == ("failed", reason)
+    assert (items[1].status, (items[1].error or {})["message"]) == ("failed", reason)
+    assert crashes(items[1])[0] == CRASHED
 
 
 async def test_a_process_that_comes_back_writes_nothing(database: Database) -> None:
