@@ -5,8 +5,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from app.database import Database, Transaction
+from app.models.batches import QUEUE
 from app.models.ids import item_id, place_of
 from app.models.states import BatchStatus, ExecutionStatus, Outcome
 from app.stores.batch_lanes import HeldLane, Item, LaneLostError, LaneStore
@@ -271,6 +273,17 @@ async def test_lanes_that_wait_are_taken_once_each(database: Database) -> None:
 
     found = [lane for lane in await asyncio.gather(*map(take, owners)) if lane]
     assert len({(lane.batch_id, lane.number) for lane in found}) == len(found) == 6
+
+
+async def test_somebody_is_reminded_of_lanes_that_wait(database: Database) -> None:
+    """Where there are any."""
+    async with database.transaction() as tx:
+        await tx.lanes.remind()
+        assert QUEUE not in await tx.jobs.count_waiting()
+        await a_batch(tx)
+        await tx.lanes._session.execute(text("DELETE FROM procrastinate_jobs"))
+        await tx.lanes.remind()
+        assert (await tx.jobs.count_waiting())[QUEUE] == 1
 
 
 async def test_who_is_too_late_for_a_lane_takes_the_next(database: Database) -> None:
