@@ -146,7 +146,7 @@ class ProgramServer:
                     self._loop.call_soon(self._answering[id].cancel)
             case Prepare() | Execute() | Ping():
                 self._answering[message.id] = self._begin(self._answer(message, adapter))
-            case Start():
+            case _:
                 raise ProtocolError("a second start")
 
     def _forget(self, message: Forget, adapter: Adapter) -> None:
