@@ -1,7 +1,9 @@
 """Run an execution that was claimed, which nobody's request waits for."""
 
+from functools import partial
 from random import Random
 
+from app.actions.patience import patiently
 from app.actions.program_catalogue import ProgramCatalogue, RunnableProgram
 from app.actions.program_execution.options import ExecutionOptions
 from app.actions.program_execution.records import ExecutionRecords
@@ -10,7 +12,6 @@ from app.actions.program_execution.runs import Runs
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.guarded import GuardedAdapter
 from app.adapters.registry import AdapterRegistry
-from app.errors import DatabaseUnavailableError
 from app.models import Execution
 from app.models.states import ProgramStatus
 from app.policies.clock import Clock
@@ -62,13 +63,8 @@ class BackgroundExecution:
 
     async def _recalled(self, execution: Execution) -> RunnableProgram:
         """Find the program; it is claimed, so an outage of the database is waited for."""
-        while True:
-            try:
-                return await self._catalogue.recall(
-                    execution.program_id, execution.program_revision
-                )
-            except DatabaseUnavailableError:
-                await self._clock.sleep(AGAIN_AFTER_S)
+        recall = partial(self._catalogue.recall, execution.program_id, execution.program_revision)
+        return await patiently(self._clock, recall, AGAIN_AFTER_S)
 
     def _adapter_of(self, runnable: RunnableProgram) -> GuardedAdapter:
         """Refuse what has become of a program that was ready when the execution was accepted.

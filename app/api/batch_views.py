@@ -11,6 +11,7 @@ from app.actions.batch_processing.options import BatchOptions
 from app.actions.batch_processing.reporting import MOST_ITEMS, BatchReport
 from app.actions.batch_processing.validation import OnInvalid
 from app.api.executions import Attempt, Usage
+from app.api.run_options import AttemptMs, Repairs, Retries, RetryDelayMs
 from app.api.views import Document, Instant, RequestBody, View
 from app.models import Execution as ExecutionRow
 from app.models.states import BatchStatus, ExecutionStatus, Outcome
@@ -29,9 +30,7 @@ class BatchOptionsBody(RequestBody):
         default=_DEFAULTS.max_concurrency,
         description="Items in flight at once, over all processes.",
     )
-    timeout_per_item: Annotated[int, Field(strict=True, ge=1, le=3_600_000)] = Field(
-        default=_DEFAULTS.timeout_per_item, description="Of one attempt."
-    )
+    timeout_per_item: AttemptMs = _DEFAULTS.timeout_per_item
     continue_on_error: Annotated[bool, Field(strict=True)] = Field(
         default=_DEFAULTS.continue_on_error,
         description="Whether the others run when an item has failed.",
@@ -39,13 +38,9 @@ class BatchOptionsBody(RequestBody):
     retry_failed: Annotated[bool, Field(strict=True)] = Field(
         default=_DEFAULTS.retry_failed, description="False: no retries."
     )
-    max_retries: Annotated[int, Field(strict=True, ge=0, le=10)] = Field(
-        default=_DEFAULTS.max_retries, description="Attempts after the first."
-    )
-    retry_delay: Annotated[int, Field(strict=True, ge=0, le=60_000)] = Field(
-        default=_DEFAULTS.retry_delay, description="Where the exponential back-off begins."
-    )
-    max_repairs: Annotated[int, Field(strict=True, ge=0, le=5)] = Field(
+    max_retries: Retries = _DEFAULTS.max_retries
+    retry_delay: RetryDelayMs = _DEFAULTS.retry_delay
+    max_repairs: Repairs = Field(
         default=_DEFAULTS.max_repairs,
         description="How often the model is asked again where its outputs do not validate.",
     )

@@ -23,9 +23,9 @@ from app.api.batch_views import (
     result_document,
 )
 from app.api.contract_route import ContractRoute
-from app.api.deps import BatchId, PageDep, ProgramId, RuntimeDep
+from app.api.deps import BatchId, PageDep, ProgramId, RuntimeDep, WaitDep
 from app.api.disconnect import until_disconnect
-from app.api.executions import LONGEST_WAIT_MS, parts_of
+from app.api.executions import parts_of
 from app.api.idempotency import PARAMETER as KEY
 from app.api.idempotency import claim_of, once
 from app.api.prefer import ANSWER_HEADERS, APPLIED, wait_of
@@ -126,15 +126,9 @@ async def list_batches(
 )
 @needs(READ_RUNS)
 async def get_batch(
-    batch_id: BatchId,
-    runtime: RuntimeDep,
-    request: Request,
-    wait_ms: Annotated[
-        int,
-        Query(ge=0, description="How long to wait for its end; more than 60 000 is cut."),
-    ] = 0,
+    batch_id: BatchId, runtime: RuntimeDep, request: Request, wait_s: WaitDep
 ) -> Response:
-    waiting = runtime.batches.wait(batch_id, min(wait_ms, LONGEST_WAIT_MS) / 1_000)
+    waiting = runtime.batches.wait(batch_id, wait_s)
     return await _shown(runtime, await until_disconnect(request, waiting))
 
 

@@ -12,6 +12,8 @@ from app.actions.keyring import Caller
 from app.runtime import Runtime
 from app.stores.pages import Page
 
+LONGEST_WAIT_MS = 60_000
+
 
 async def _runtime(request: Request) -> Runtime:
     runtime: Runtime = request.app.state.runtime
@@ -27,6 +29,15 @@ async def _page(
     return Page(limit, cursor)
 
 
+async def _wait_s(
+    wait_ms: Annotated[
+        int,
+        Query(ge=0, description="How long to wait for its end; more than 60 000 is cut."),
+    ] = 0,
+) -> float:
+    return min(wait_ms, LONGEST_WAIT_MS) / 1_000
+
+
 async def _caller(request: Request) -> Caller:
     caller: Caller = request.scope["state"]["caller"]
     return caller
@@ -34,6 +45,9 @@ async def _caller(request: Request) -> Caller:
 
 RuntimeDep = Annotated[Runtime, Depends(_runtime)]
 PageDep = Annotated[Page, Depends(_page)]
+WaitDep = Annotated[float, Depends(_wait_s)]
+"""How long a client waits for an end, in seconds."""
+
 CallerDep = Annotated[Caller, Depends(_caller)]
 SignatureId = Annotated[UUID, Path()]
 ProgramId = Annotated[UUID, Path()]

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from app.api.auth import EXECUTE, READ_RUNS, needs
 from app.api.contract_route import ContractRoute
-from app.api.deps import ExecutionId, PageDep, RuntimeDep
+from app.api.deps import ExecutionId, PageDep, RuntimeDep, WaitDep
 from app.api.disconnect import until_disconnect
 from app.api.problems import problem_responses
 from app.api.responses import JSONResponse
@@ -33,8 +33,6 @@ PARTS = ("inputs", "outputs", "raw_output", "attempts")
 
 TRACE = "trace"
 """What one execution leaves out unless it is asked for."""
-
-LONGEST_WAIT_MS = 60_000
 
 
 class SignatureVersion(View):
@@ -221,14 +219,10 @@ async def get_execution(
     execution_id: ExecutionId,
     runtime: RuntimeDep,
     request: Request,
+    wait_s: WaitDep,
     included: Annotated[set[str], Depends(_included_in_one)],
-    wait_ms: Annotated[
-        int,
-        Query(ge=0, description="How long to wait for its end; more than 60 000 is cut."),
-    ] = 0,
 ) -> Response:
     with_trace = TRACE in included
-    wait_s = min(wait_ms, LONGEST_WAIT_MS) / 1_000
     waiting = runtime.wait_for_execution(execution_id, wait_s, with_trace=with_trace)
     return _answer(await until_disconnect(request, waiting), with_trace=with_trace)
 

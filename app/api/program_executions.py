@@ -21,6 +21,7 @@ from app.api.prefer import ANSWER_HEADERS, APPLIED, Preference, preference_of
 from app.api.prefer import PARAMETER as PREFER
 from app.api.problems import problem_responses
 from app.api.responses import JSONResponse
+from app.api.run_options import AttemptMs, Repairs, Retries, RetryDelayMs
 from app.api.views import Document, RequestBody
 from app.errors import (
     BackendUnavailableError,
@@ -47,19 +48,13 @@ _DEFAULTS = ExecutionOptions()
 class Options(RequestBody):
     """How the execution is run; times in milliseconds."""
 
-    timeout: Annotated[int, Field(strict=True, ge=1, le=3_600_000)] = Field(
-        default=_DEFAULTS.timeout, description="Of one attempt."
-    )
-    max_retries: Annotated[int, Field(strict=True, ge=0, le=10)] = Field(
-        default=_DEFAULTS.max_retries, description="Attempts after the first."
-    )
-    retry_delay: Annotated[int, Field(strict=True, ge=0, le=60_000)] = Field(
-        default=_DEFAULTS.retry_delay, description="Where the exponential back-off begins."
-    )
+    timeout: AttemptMs = _DEFAULTS.timeout
+    max_retries: Retries = _DEFAULTS.max_retries
+    retry_delay: RetryDelayMs = _DEFAULTS.retry_delay
     deadline_ms: Annotated[int, Field(strict=True, ge=1, le=86_400_000)] = Field(
         default=_DEFAULTS.deadline_ms, description="Of the whole, waits included."
     )
-    max_repairs: Annotated[int, Field(strict=True, ge=0, le=5)] = Field(
+    max_repairs: Repairs = Field(
         default=_DEFAULTS.max_repairs,
         description="How often the model is asked again, with the faults told to it, where its "
         "outputs do not validate; these attempts do not count as retries.",

@@ -11,6 +11,7 @@ from app.commands.console import err, plain_errors
 from app.commands.local_stack import local_stack, without_keys
 from app.commands.options import DEFAULT_DATA_DIR, Config, DataDir, Local
 from app.commands.server import bind, require_safe, serving
+from app.commands.signals import hear_signals
 from app.settings import Settings, load_settings
 
 
@@ -46,6 +47,6 @@ async def _serve(host: str, port: int, settings: Settings, data_dir: Path | None
 async def _listen(listener: socket.socket, settings: Settings) -> None:
     async with serving(settings, listener) as server:
         host, port, *_ = listener.getsockname()
-        server.hear_signals()
+        hear_signals(server.drain)
         err.print(f"Dspatch serves on http://{host}:{port}", soft_wrap=True)
         await server.until_drained()

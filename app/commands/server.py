@@ -14,7 +14,6 @@ from fastapi import FastAPI
 from typing_extensions import override
 
 from app.commands.console import RefusedError
-from app.commands.signals import hear_signals
 from app.main import create_app
 from app.policies.drain import Drain, Stage
 from app.runtime import Runtime, open_runtime
@@ -116,10 +115,6 @@ class Serving:
     ended: asyncio.Task[None]
     drain: Drain
     drain_delay_s: float
-
-    def hear_signals(self) -> None:
-        """Drain at SIGTERM; SIGINT skips the delay, a second signal the grace."""
-        hear_signals(self.drain)
 
     async def until_drained(self) -> None:
         """Serve until a signal that is heard has drained the server."""

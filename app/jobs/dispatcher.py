@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import ClassVar
 from uuid import UUID
 
+from app.actions.patience import patiently
 from app.actions.program_execution.runs import Runs
 from app.adapters.errors import AdapterError, ErrorType
 from app.checkpoints import Checkpoint
@@ -25,7 +26,6 @@ logger = logging.getLogger(__name__)
 LAST_WORD_S = 2.0
 """How long runs may take to stop once they are given back."""
 
-AGAIN_AFTER_S = 0.5
 MOST_AT_ONCE = 10_000
 
 _STOPPED = AdapterError(ErrorType.CANCELLED, "The process that ran it was stopped.")
@@ -176,16 +176,14 @@ class Dispatcher:
 
     async def _return_unknown(self) -> None:
         """Put back what was claimed and is not run here: the answer to the claim was lost."""
-        while True:
-            try:
-                async with self._claiming, self._database.transaction() as tx:
-                    held = await tx.pending_executions.hold_lost(
-                        {self._runs.owner_id()}, _ANY_TIME, MOST_AT_ONCE
-                    )
-                    unknown = [one for one in held if one.id not in self._tasks]
-                    never_ran = [replace(one, started_at=None) for one in unknown]
-                    await give_back(tx, never_ran, _STOPPED)
-            except DatabaseUnavailableError:
-                await self._clock.sleep(AGAIN_AFTER_S)
-            else:
-                return
+
+        async def look() -> None:
+            async with self._claiming, self._database.transaction() as tx:
+                held = await tx.pending_executions.hold_lost(
+                    {self._runs.owner_id()}, _ANY_TIME, MOST_AT_ONCE
+                )
+                unknown = [one for one in held if one.id not in self._tasks]
+                never_ran = [replace(one, started_at=None) for one in unknown]
+                await give_back(tx, never_ran, _STOPPED)
+
+        await patiently(self._clock, look)

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, TypeAlias
 from uuid import UUID
 
 from app.actions.batch_processing.lane import LAST_WORD_S, LaneTools, run_lane
-from app.actions.batch_processing.patience import patiently
 from app.actions.batch_processing.taking import LaneTaking
+from app.actions.patience import patiently
 from app.jobs.retry import GivenBackError
 from app.models.batches import QUEUE, TASK
 from app.stores.batch_lanes import HeldLane, TakenLane

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from app.actions.batch_processing.acceptance import AcceptanceTools, BatchAcceptance
 from app.actions.batch_processing.cancellation import BatchCancellation
-from app.actions.batch_processing.pausing import BatchPausing, BatchResuming
+from app.actions.batch_processing.pausing import BatchMoving
 from app.actions.batch_processing.reporting import BatchReporting
 from app.actions.batch_processing.results import BatchResulting
 from app.actions.batch_processing.retrying import BatchRetrying
@@ -13,6 +13,7 @@ from app.actions.execution_waiting import ExecutionEnds
 from app.actions.program_catalogue import ProgramCatalogue
 from app.adapters.registry import AdapterRegistry
 from app.database import Database
+from app.stores.batches import BatchStore
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class Batches:
     wait: BatchWaiting
     report: BatchReporting
     list_results: BatchResulting
-    pause: BatchPausing
-    resume: BatchResuming
+    pause: BatchMoving
+    resume: BatchMoving
     cancel: BatchCancellation
     retry: BatchRetrying
 
@@ -45,8 +46,8 @@ class Batches:
             wait=BatchWaiting(database, ends, tools.clock),
             report=BatchReporting(database),
             list_results=BatchResulting(database),
-            pause=BatchPausing(reserved),
-            resume=BatchResuming(reserved),
+            pause=BatchMoving(reserved, BatchStore.pause),
+            resume=BatchMoving(reserved, BatchStore.resume),
             cancel=BatchCancellation(reserved),
             retry=BatchRetrying(database, accept),
         )

@@ -15,13 +15,13 @@ from app.actions.batch_processing.item_work import CANCELLED, NEVER_RAN, ItemWor
 from app.actions.batch_processing.lane_records import LaneRecords
 from app.actions.batch_processing.ledger import Ledger, Row
 from app.actions.batch_processing.options import BatchOptions
-from app.actions.batch_processing.patience import patiently
 from app.actions.batch_processing.suspects import (
     has_died_again,
     is_poisonous,
     is_suspect,
     poisonous_ending,
 )
+from app.actions.patience import patiently
 from app.actions.program_catalogue import ProgramCatalogue
 from app.actions.program_execution.ending import Ending
 from app.actions.program_execution.runs import Run, Runs

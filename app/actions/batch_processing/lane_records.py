@@ -7,8 +7,8 @@ from uuid import UUID
 
 from app.actions.batch_processing.item_work import unfit
 from app.actions.batch_processing.ledger import Row
-from app.actions.batch_processing.patience import AGAIN_AFTER_S, patiently
 from app.actions.batch_processing.suspects import MOST_POISONOUS, TOO_POISONOUS
+from app.actions.patience import AGAIN_AFTER_S, patiently
 from app.adapters.errors import AdapterError, ErrorType
 from app.database import Database, Transaction
 from app.errors import DatabaseUnavailableError

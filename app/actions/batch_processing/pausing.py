@@ -1,38 +1,28 @@
 """Pause a batch, and resume it."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 from uuid import UUID
 
 from app.database import Database
 from app.errors import InvalidTransitionError
-from app.stores.batches import BatchReading
+from app.stores.batches import BatchReading, BatchStore
+
+Move: TypeAlias = Callable[[BatchStore, UUID], Awaitable[bool]]
+"""Moves a batch to another status; False where it does not stand so that it may."""
 
 
-class BatchPausing:
-    """Has no more items handed out, from the moment that it answers."""
+class BatchMoving:
+    """Has the items of a batch handed out no more, or again, from the moment that it answers."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, move: Move) -> None:
         self._database = database
+        self._move = move
 
     async def __call__(self, batch_id: UUID) -> BatchReading:
-        """Pause; raises BatchNotFoundError and InvalidTransitionError."""
+        """Move it; raises BatchNotFoundError and InvalidTransitionError."""
         async with self._database.transaction() as tx:
-            has_moved = await tx.batches.pause(batch_id)
-            read = await tx.batches.get(batch_id)
-        if not has_moved:
-            raise refusal_of(read)
-        return read
-
-
-class BatchResuming:
-    """Has the items of a paused batch handed out again."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def __call__(self, batch_id: UUID) -> BatchReading:
-        """Resume; raises BatchNotFoundError and InvalidTransitionError."""
-        async with self._database.transaction() as tx:
-            has_moved = await tx.batches.resume(batch_id)
+            has_moved = await self._move(tx.batches, batch_id)
             read = await tx.batches.get(batch_id)
         if not has_moved:
             raise refusal_of(read)

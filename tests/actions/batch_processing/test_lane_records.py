@@ -7,7 +7,7 @@ import pytest
 from typing_extensions import override
 
 from app.actions.batch_processing.lane_records import LaneRecords
-from app.actions.batch_processing.patience import AGAIN_AFTER_S
+from app.actions.patience import AGAIN_AFTER_S
 from app.database import Database
 from app.errors import DatabaseUnavailableError
 from app.models.ids import place_of

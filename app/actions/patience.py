@@ -11,10 +11,12 @@ AGAIN_AFTER_S = 0.5
 T = TypeVar("T")
 
 
-async def patiently(clock: Clock, work: Callable[[], Awaitable[T]]) -> T:
+async def patiently(
+    clock: Clock, work: Callable[[], Awaitable[T]], again_after_s: float = AGAIN_AFTER_S
+) -> T:
     """Do it again and again until the database answers; it may be done twice."""
     while True:
         try:
             return await work()
         except DatabaseUnavailableError:
-            await clock.sleep(AGAIN_AFTER_S)
+            await clock.sleep(again_after_s)
