@@ -39,8 +39,7 @@ from app.adapters.setup import AdapterFactory, AdapterSetup
 from app.adapters.worker import WorkerAdapter
 from app.settings import LMSettings
 from app.signatures.notation import parse_notation
-from bench.background import started
-from bench.record_path import cpu_s, free_port, postgres_processes, wait_for
+from bench.house import cpu_s, free_port, postgres_processes, started, wait_for
 
 WARM_UP = 200
 MOCK = {"outputs": {"answer": "Paris"}}

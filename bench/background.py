@@ -9,59 +9,33 @@ house, one execution after the other.
 
 import argparse
 import asyncio
-import json
-import os
 import statistics
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 import asyncpg
 import httpx
-import psutil
-from pydantic import SecretStr
 
-from app.database import Database
-from app.local.postgres import LocalPostgres
-from app.settings import DatabaseSettings
-from bench.record_path import BODY, cpu_s, free_port, postgres_processes, program_path, wait_for
+from bench.house import (
+    BODY,
+    a_database,
+    cpu_s,
+    free_port,
+    load,
+    postgres_processes,
+    program_path,
+    started,
+    wait_for,
+)
 
 ASYNC = {"Prefer": "respond-async"}
+ACCEPTED: Mapping[str, Any] = {"headers": ASYNC, "status": 202}
 IDLE_RUNS = 50
 WARM_UP = 200
 NOTHING_LEFT = "SELECT count(*) = 0 FROM executions WHERE finished_at IS NULL"
-
-
-@contextmanager
-def started(*arguments: str, environment: Mapping[str, str]) -> Iterator[psutil.Process]:
-    """Run one of us until the block ends."""
-    with subprocess.Popen(  # noqa: S603 - ourselves
-        [sys.executable, "-m", *arguments],
-        env={**os.environ, **environment},
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        try:
-            yield psutil.Process(process.pid)
-        finally:
-            process.terminate()
-
-
-def accept(port: int, path: str, requests: int, clients: int) -> dict[str, float]:
-    """Have executions accepted from a process of its own."""
-    told = {"port": port, "path": path, "body": BODY, "requests": requests, "clients": clients}
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.load"],
-        input=json.dumps(told | {"headers": ASYNC, "status": 202}).encode(),
-        capture_output=True,
-        check=True,
-    )
-    figures: dict[str, float] = json.loads(done.stdout)
-    return figures
 
 
 async def ask(url: str, query: str) -> Any:
@@ -114,11 +88,11 @@ def measure(url: str, folder: Path, wanted: argparse.Namespace) -> dict[str, flo
         ]
         path = program_path(port, "recorder")
         until(url, f"SELECT count(*) > {wanted.workers} FROM job_workers")  # noqa: S608 - a number
-        accept(port, path, WARM_UP, wanted.clients)
+        load(port, path, WARM_UP, wanted.clients, **ACCEPTED)
         until(url, NOTHING_LEFT)
         theirs = postgres_processes(folder)
         cpu, cpu_theirs, began = cpu_s(ours), cpu_s(theirs), monotonic()
-        figures = accept(port, path, wanted.requests, wanted.clients)
+        figures = load(port, path, wanted.requests, wanted.clients, **ACCEPTED)
         until(url, NOTHING_LEFT)
         seconds = monotonic() - began
         waits = asyncio.run(pick_ups_ms(url, port, path))
@@ -139,16 +113,8 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--workers", type=int, default=0)
     wanted = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="dspatch-bench-") as name:
-        folder = Path(name) / "data"
-        postgres = LocalPostgres(folder)
-        asyncio.run(postgres.start())
-        try:
-            url = postgres.url("postgres")
-            asyncio.run(Database.migrate(DatabaseSettings(url=SecretStr(url))))
-            figures = measure(url, folder, wanted)
-        finally:
-            asyncio.run(postgres.stop())
+    with a_database() as (url, folder):
+        figures = measure(url, folder, wanted)
     for name, figure in figures.items():
         print(f"{name:16} {figure:8.1f}")
 

@@ -11,7 +11,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,12 +19,8 @@ from typing import Any
 import asyncpg
 import httpx
 import psutil
-from pydantic import SecretStr
 
-from app.database import Database
-from app.local.postgres import LocalPostgres
-from app.settings import DatabaseSettings
-from bench.record_path import cpu_s, postgres_processes
+from bench.house import a_database, cpu_s, postgres_processes
 
 _SERVING = re.compile(r"Dspatch serves on (http://\S+)")
 _USED = """
@@ -149,20 +144,12 @@ def main() -> None:
     parser.add_argument("--workers", default="1,2")
     wanted = parser.parse_args()
     workers = [int(count) for count in wanted.workers.split(",")]
-    with tempfile.TemporaryDirectory(prefix="dspatch-bench-") as name:
-        folder = Path(name) / "data"
-        postgres = LocalPostgres(folder)
-        asyncio.run(postgres.start())
-        try:
-            url = postgres.url("postgres")
-            asyncio.run(Database.migrate(DatabaseSettings(url=SecretStr(url))))
-            with (
-                a_process(url, works=False) as (_, address),
-                httpx.Client(base_url=address, timeout=120) as client,
-            ):
-                report(Bench(client, url, folder), wanted.items, workers)
-        finally:
-            asyncio.run(postgres.stop())
+    with (
+        a_database() as (url, folder),
+        a_process(url, works=False) as (_, address),
+        httpx.Client(base_url=address, timeout=120) as client,
+    ):
+        report(Bench(client, url, folder), wanted.items, workers)
 
 
 if __name__ == "__main__":
