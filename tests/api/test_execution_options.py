@@ -9,11 +9,10 @@ import httpx
 import pytest
 
 from app.database import Database
-from app.main import create_app
 from app.models.states import ExecutionStatus
-from app.runtime import open_runtime
 from app.settings import LMSettings, Settings, TelemetrySettings
 from tests.support import model_server
+from tests.support.application import a_client_on
 from tests.support.factories import (
     a_program,
     an_execution,
@@ -43,10 +42,8 @@ async def telling(
     lm = LMSettings.model_validate({"model": "openai/small", "api_base": server.base_url})
     update = {"telemetry": TelemetrySettings(content=True), "lms": {"main": lm}}
     telling = settings.model_copy(update=update)
-    async with open_runtime(telling) as runtime:
-        transport = httpx.ASGITransport(create_app(telling, runtime))
-        async with httpx.AsyncClient(transport=transport, base_url="http://dspatch") as client:
-            yield client
+    async with a_client_on(telling) as client:
+        yield client
 
 
 async def a_model_program(client: httpx.AsyncClient) -> dict[str, Any]:

@@ -2,13 +2,11 @@
 
 import asyncio
 
-import httpx
 import pytest
 
 from app.database import Database
-from app.main import create_app
-from app.runtime import open_runtime
 from app.settings import Settings
+from tests.support.application import a_client_on
 from tests.support.factories import post_execution, post_program
 from tests.support.holds import disk_full
 from tests.support.server import until_running
@@ -29,22 +27,20 @@ async def test_a_full_disk_loses_nothing_and_is_over_with_it(
     """No execution begins, records are read, and an answer that was paid for is kept."""
     hasty = settings.database.model_copy(update={"pool_timeout_ms": 300})
     settings = settings.model_copy(update={"database": hasty})
-    async with open_runtime(settings) as runtime:
-        transport = httpx.ASGITransport(create_app(settings, runtime))
-        async with httpx.AsyncClient(transport=transport, base_url="http://dspatch") as client:
-            quick = await post_program(client, name="quick")
-            slow = await post_program(client, {"latency_ms": 2_000}, name="slow")
-            running = asyncio.create_task(post_execution(client, slow))
-            await until_running(client)
-            async with disk_full(database_url):
-                refused = await post_execution(client, quick)
-                read = await client.get("/v1/executions")
-                ready = await client.get("/readyz")
-                waited = _waits(caplog)
-                await wait_until(lambda: _waits(caplog) > waited)
-                assert not running.done()
-            kept = await running
-            served = await post_execution(client, quick)
+    async with a_client_on(settings) as client:
+        quick = await post_program(client, name="quick")
+        slow = await post_program(client, {"latency_ms": 2_000}, name="slow")
+        running = asyncio.create_task(post_execution(client, slow))
+        await until_running(client)
+        async with disk_full(database_url):
+            refused = await post_execution(client, quick)
+            read = await client.get("/v1/executions")
+            ready = await client.get("/readyz")
+            waited = _waits(caplog)
+            await wait_until(lambda: _waits(caplog) > waited)
+            assert not running.done()
+        kept = await running
+        served = await post_execution(client, quick)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     assert (read.status_code, ready.status_code) == (200, 200)
     assert (kept.status_code, served.status_code) == (200, 200)

@@ -11,11 +11,10 @@ from starlette.types import Message
 
 from app.actions.program_replaying import LONGEST_WAIT_S, PAUSE_S, ProgramReplaying
 from app.database import Database
-from app.main import create_app
 from app.models.scopes import Scope
 from app.models.states import ProgramStatus
-from app.runtime import open_runtime
 from app.settings import Settings
+from tests.support.application import a_client_on
 from tests.support.clock import ManualClock
 from tests.support.factories import (
     NOTATION,
@@ -183,15 +182,13 @@ async def test_an_execution_given_up_before_it_began_frees_its_key(
     """The database was slow and its caller was told to come again, and does."""
     hasty = settings.database.model_copy(update={"pool_timeout_ms": 300})
     settings = settings.model_copy(update={"database": hasty})
-    async with open_runtime(settings) as runtime:
-        transport = httpx.ASGITransport(create_app(settings, runtime))
-        async with httpx.AsyncClient(transport=transport, base_url="http://dspatch") as client:
-            program = await post_program(client)
-            async with records_held(database_url):
-                first = await execute(client, program)
-            await written()
-            (left,) = (await client.get("/v1/executions")).json()["items"]
-            again = await execute(client, program)
+    async with a_client_on(settings) as client:
+        program = await post_program(client)
+        async with records_held(database_url):
+            first = await execute(client, program)
+        await written()
+        (left,) = (await client.get("/v1/executions")).json()["items"]
+        again = await execute(client, program)
     assert (first.status_code, left["status"]) == (503, "cancelled")
     assert (again.status_code, again.headers.get(REPLAYED)) == (200, None)
     assert again.json()["execution_id"] != left["execution_id"]

@@ -10,10 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.database import Database
-from app.main import create_app
-from app.runtime import open_runtime
 from app.settings import LMSettings, Settings
 from tests.support import model_server
+from tests.support.application import a_client_on
 from tests.support.factories import post_execution, program_body
 from tests.support.model_server import ModelServer
 
@@ -47,10 +46,8 @@ async def talking(
     """A client of an application on the model."""
     lm = LMSettings.model_validate({"model": "openai/small", "api_base": server.base_url})
     on_model = settings.model_copy(update={"lms": {"main": lm}})
-    async with open_runtime(on_model) as runtime:
-        transport = httpx.ASGITransport(create_app(on_model, runtime))
-        async with httpx.AsyncClient(transport=transport, base_url="http://dspatch") as client:
-            yield client
+    async with a_client_on(on_model) as client:
+        yield client
 
 
 @pytest.fixture

@@ -8,10 +8,9 @@ import httpx
 import pytest
 
 from app.database import Database
-from app.main import create_app
-from app.runtime import open_runtime
 from app.settings import AdapterSettings, LMSettings, Settings
 from tests.support import model_server
+from tests.support.application import a_client_on
 from tests.support.factories import post_execution, program_body
 from tests.support.model_server import ModelServer
 from tests.support.wait import wait_until, wait_until_so
@@ -46,10 +45,8 @@ async def client(
     breaker = {"failures": FAILURES, "open_ms": open_ms}
     dspy = AdapterSettings.model_validate({"kind": "dspy", "breaker": breaker})
     on_model = settings.model_copy(update={"lms": {"main": lm}, "adapters": {"dspy": dspy}})
-    async with open_runtime(on_model) as runtime:
-        transport = httpx.ASGITransport(create_app(on_model, runtime))
-        async with httpx.AsyncClient(transport=transport, base_url="http://dspatch") as client:
-            yield client
+    async with a_client_on(on_model) as client:
+        yield client
 
 
 @pytest.fixture
