@@ -14,6 +14,7 @@ from tests.support.load import Load
 from tests.support.peers import (
     Peer,
     a_mock,
+    kill_amid_work,
     peers,
     until_none_runs,
     until_running,
@@ -199,7 +200,7 @@ async def _require_one_missed(environment: dict[str, str], url: str) -> float:
             Load(path, second.server.base_url, CLIENTS) as living,
         ):
             await wait_until(lambda: dying.served > 5 * CLIENTS, 30)
-            await first.server.stop(signal.SIGKILL)
+            await kill_amid_work(url, first)
             killed = monotonic()
             lost = await _until_crashed(second)
             took_s = monotonic() - killed

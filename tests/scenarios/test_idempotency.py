@@ -1,27 +1,20 @@
 """Many ask at once under many keys while one of two servers is killed: each is done once."""
 
 import asyncio
-import signal
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from functools import partial
 from random import Random
 
 import pytest
 
 from tests.support.load import PAUSE_S, Call, Clients
-from tests.support.peers import Peer, a_mock, peers
-from tests.support.truth import asked, require_truth, until_at_rest
-from tests.support.wait import wait_until, wait_until_so
+from tests.support.peers import a_mock, kill_amid_work, peers
+from tests.support.truth import require_truth, until_at_rest
+from tests.support.wait import wait_until
 
 LATENCY_MS = 500
 AT_ONCE = 6
 """About as many keys are under way at a time."""
-
-RUNS_IN = """
-SELECT count(*) FROM executions AS e JOIN processes AS p ON p.id = e.owner_id
-WHERE e.status = 'running' AND p.pid = $1
-"""
 
 TOLD = {"completed": 200, "failed": 502}
 """What is answered of a record: its outputs, or that the process that ran it has died."""
@@ -34,11 +27,6 @@ async def _ask(clients: Clients, servers: Sequence[str], key: str, random: Rando
         if call.execution_id is not None:
             return call
         await asyncio.sleep(float(call.retry_after or PAUSE_S))
-
-
-async def _runs_some(url: str, peer: Peer) -> bool:
-    """Tell whether executions run in a server."""
-    return bool(await asked(url, RUNS_IN, peer.server.process.pid))
 
 
 async def _require_done_once(
@@ -54,8 +42,7 @@ async def _require_done_once(
         async with Clients(path, AT_ONCE * parallel) as clients:
             asking = [asyncio.create_task(_ask(clients, servers, key, random)) for key in wanted]
             await wait_until(lambda: clients.served > len(wanted) / 3, 600)
-            await wait_until_so(partial(_runs_some, url, dying))
-            await dying.server.stop(signal.SIGKILL)
+            await kill_amid_work(url, dying)
             heard = await asyncio.gather(*asking)
         await until_at_rest(url)
         rows = await require_truth(url, living.client, program_id, clients.calls)

@@ -12,7 +12,13 @@ import httpx
 from tests.support.factories import post_program
 from tests.support.load import INPUTS
 from tests.support.server import ServerProcess, serving
+from tests.support.truth import asked
 from tests.support.wait import wait_until_so
+
+RUNS_IN = """
+SELECT count(*) FROM executions AS e JOIN processes AS p ON p.id = e.owner_id
+WHERE e.status = 'running' AND p.pid = $1
+"""
 
 
 class Peer:
@@ -98,3 +104,17 @@ async def a_mock(client: httpx.AsyncClient, latency_ms: int, name: str = "answer
     """Register a program that takes so long."""
     script = {"latency_ms": latency_ms, "outputs": {"answer": "I"}}
     return str((await post_program(client, script, name=name))["program_id"])
+
+
+async def kill_amid_work(url: str, peer: Peer) -> None:
+    """Kill a server while executions run in it: frozen, it ends none between look and kill."""
+
+    async def runs_some() -> bool:
+        peer.signal(signal.SIGSTOP)
+        if await asked(url, RUNS_IN, peer.server.process.pid):
+            return True
+        peer.signal(signal.SIGCONT)
+        return False
+
+    await wait_until_so(runs_some)
+    await peer.server.stop(signal.SIGKILL)
