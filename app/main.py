@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 
 from app.api import (
     adapters,
+    batch_results,
     batches,
     executions,
     lms,
@@ -37,6 +38,7 @@ ROUTERS = (
     program_executions.router,  # first asked, since most requests are for it
     executions.router,
     batches.router,
+    batch_results.router,
     signatures.router,
     signature_checks.router,
     programs.router,

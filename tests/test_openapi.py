@@ -17,7 +17,7 @@ from tests.support.factories import QUESTION, post_execution, post_program, post
 MEDIA_TYPE = "application/problem+json"
 PROBLEM = {"schema": {"$ref": "#/components/schemas/Problem"}}
 FREE_BODIES = {"ProgramState"}  # its members are the module's predictors
-TEXTS = {"text/markdown", "text/plain", "application/openmetrics-text"}
+TEXTS = {"text/markdown", "text/plain", "application/openmetrics-text", "application/jsonl"}
 PROBES = {"/livez", "/readyz", "/startupz"}
 
 

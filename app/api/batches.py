@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Query, Request, Response, status
+from fastapi import APIRouter, Body, Query, Request, Response, status
 
 from app.actions.batch_processing.acceptance import BatchAcceptanceInput
 from app.actions.batch_processing.options import BatchOptions
@@ -13,19 +13,15 @@ from app.actions.batch_processing.retrying import BatchRetryingInput
 from app.actions.batch_processing.validation import Incoming
 from app.api.auth import EXECUTE, READ_RUNS, needs
 from app.api.batch_views import (
-    RESULT_PARTS,
     Batch,
     BatchCreate,
     BatchList,
-    BatchResults,
     BatchRetry,
     batch_document,
-    result_document,
 )
 from app.api.contract_route import ContractRoute
 from app.api.deps import BatchId, PageDep, ProgramId, RuntimeDep, WaitDep
 from app.api.disconnect import until_disconnect
-from app.api.executions import parts_of
 from app.api.idempotency import PARAMETER as KEY
 from app.api.idempotency import claim_of, once
 from app.api.prefer import ANSWER_HEADERS, APPLIED, wait_of
@@ -42,9 +38,8 @@ from app.errors import (
     ProgramNotReadyError,
 )
 from app.models import IdempotencyKey
-from app.models.states import BatchStatus, ExecutionStatus, Outcome
+from app.models.states import BatchStatus
 from app.runtime import Runtime
-from app.stores.batch_items import ItemFilter
 from app.stores.batches import BatchReading
 
 router = APIRouter(prefix="/v1", tags=["batches"], route_class=ContractRoute)
@@ -57,24 +52,6 @@ _ACCEPTED: dict[int | str, dict[str, Any]] = {
     },
     status.HTTP_200_OK: {"model": Batch, "description": "It has ended within the time to wait"},
 }
-
-
-async def _filter(
-    status: Annotated[ExecutionStatus | None, Query()] = None,
-    outcome: Annotated[Outcome | None, Query()] = None,
-    from_index: Annotated[
-        int, Query(ge=0, le=2**31 - 1, description="Leaves out items before this index.")
-    ] = 0,
-) -> ItemFilter:
-    return ItemFilter(status, outcome, from_index)
-
-
-async def _included(
-    include: Annotated[
-        str, Query(description=f"Parts to show, comma-separated: {', '.join(RESULT_PARTS)}.")
-    ] = "",
-) -> set[str]:
-    return parts_of(include, RESULT_PARTS)
 
 
 @router.post(
@@ -130,25 +107,6 @@ async def get_batch(
 ) -> Response:
     waiting = runtime.batches.wait(batch_id, wait_s)
     return await _shown(runtime, await until_disconnect(request, waiting))
-
-
-@router.get(
-    "/batches/{batch_id}/results",
-    response_model=BatchResults,
-    responses=problem_responses(BatchNotFoundError),
-)
-@needs(READ_RUNS)
-async def list_batch_results(
-    batch_id: BatchId,
-    runtime: RuntimeDep,
-    page: PageDep,
-    wanted: Annotated[ItemFilter, Depends(_filter)],
-    included: Annotated[set[str], Depends(_included)],
-) -> Response:
-    found = await runtime.batches.list_results(batch_id, page, wanted)
-    hidden = {*RESULT_PARTS} - included
-    items = [result_document(row, hidden) for row in found.items]
-    return JSONResponse({"items": items, "next_cursor": found.next_cursor})
 
 
 @router.post(

@@ -19,10 +19,15 @@ class JSONResponse(responses.JSONResponse):
 
     @override
     def render(self, content: Any) -> bytes:
-        try:
-            return to_json(content, inf_nan_mode="strings")
-        except ValueError:
-            return json.dumps(content, allow_nan=False, default=_plain).encode()
+        return json_bytes(content)
+
+
+def json_bytes(content: Any) -> bytes:
+    """Write a value as RFC 8259 says, in one line."""
+    try:
+        return to_json(content, inf_nan_mode="strings")
+    except ValueError:
+        return json.dumps(content, allow_nan=False, default=_plain).encode()
 
 
 def _plain(value: Any) -> Any:

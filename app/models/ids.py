@@ -9,7 +9,9 @@ from app.policies.clock import Clock
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_PLACES = (1 << 32) - 1
+
+LAST_PLACE = (1 << 32) - 1
+"""The highest place that an item can have in its batch."""
 
 
 class Ids:
@@ -41,14 +43,14 @@ def item_id(batch_id: UUID, place: int) -> UUID:
     The low 32 bits are the place, the rest is the batch's: the primary key itself forbids a second
     record of an item, and the items in order are one range of ids.
     """
-    return UUID(int=batch_id.int & ~_PLACES | place)
+    return UUID(int=batch_id.int & ~LAST_PLACE | place)
 
 
 def place_of(item: UUID) -> int:
     """Give an item's place in its batch."""
-    return item.int & _PLACES
+    return item.int & LAST_PLACE
 
 
 def item_range(batch_id: UUID) -> tuple[UUID, UUID]:
     """Give the first and the last id that an item of a batch can have."""
-    return item_id(batch_id, 0), item_id(batch_id, _PLACES)
+    return item_id(batch_id, 0), item_id(batch_id, LAST_PLACE)

@@ -9,7 +9,7 @@ from sqlalchemy import ARRAY, Double, cast, delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Execution
-from app.models.ids import item_id, item_range
+from app.models.ids import LAST_PLACE, item_id, item_range
 from app.models.states import ExecutionStatus, Outcome
 from app.stores.documents import dump_document
 from app.stores.pages import Page, Paged, on_rising_page, paged
@@ -98,15 +98,16 @@ class NewItem:
 
 @dataclass(frozen=True)
 class ItemFilter:
-    """Which items a page of results is about; None asks for all.
+    """Which items a list of results is about; None asks for all.
 
-    No item of an index from `from_index` on stands before `from_place`.
+    The places bound what is looked at.
     """
 
     status: ExecutionStatus | None = None
     outcome: Outcome | None = None
     from_index: int = 0
     from_place: int = 0
+    to_place: int = LAST_PLACE
 
 
 EVERY = ItemFilter()
@@ -171,9 +172,9 @@ class BatchItemStore:
         self, batch_id: UUID, page: Page, wanted: ItemFilter = EVERY
     ) -> Paged[Execution]:
         """List items that have ended, in order of their index."""
-        _, high = item_range(batch_id)
+        low, high = item_id(batch_id, wanted.from_place), item_id(batch_id, wanted.to_place)
         query = select(Execution).where(
-            _TABLE.id.between(item_id(batch_id, wanted.from_place), high),
+            _TABLE.id.between(low, high),
             _TABLE.finished_at.is_not(None),
             _TABLE.item_index >= wanted.from_index,
         )

@@ -1,4 +1,4 @@
-"""An application that asks for keys."""
+"""An application that asks for keys, and another process that works."""
 
 from collections.abc import AsyncIterator
 
@@ -7,8 +7,8 @@ import pytest
 from fastapi import FastAPI
 
 from app.main import create_app
-from app.runtime import Runtime
-from app.settings import AuthSettings, Settings
+from app.runtime import Runtime, open_runtime
+from app.settings import AuthSettings, Settings, WorkerSettings
 
 
 @pytest.fixture
@@ -24,3 +24,11 @@ async def keyed_client(keyed_app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(keyed_app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://dspatch") as client:
         yield client
+
+
+@pytest.fixture
+async def working(settings: Settings, runtime: Runtime) -> AsyncIterator[Runtime]:  # noqa: ARG001 - as a neighbour
+    """Another process, which works."""
+    worker = settings.model_copy(update={"worker": WorkerSettings()})
+    async with open_runtime(worker) as neighbour:
+        yield neighbour

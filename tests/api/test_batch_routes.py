@@ -1,15 +1,16 @@
 """Batches over HTTP, as the contract says: accepted, shown, waited for, and what came of them."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from app.runtime import Runtime, open_runtime
+from app.runtime import open_runtime
 from app.settings import Settings, WorkerSettings
-from tests.support.factories import post_program
+from tests.support.batches import questions
+from tests.support.factories import post_batch, post_program
 
 MEMBERS = [
     "batch_id",
@@ -53,32 +54,6 @@ DEFAULTS = {
 }
 WAIT = {"Prefer": "wait=30"}
 REPLAYED = "Idempotency-Replayed"
-
-
-@pytest.fixture
-async def working(settings: Settings, runtime: Runtime) -> AsyncIterator[Runtime]:  # noqa: ARG001 - as a neighbour
-    """Another process, which works."""
-    worker = settings.model_copy(update={"worker": WorkerSettings()})
-    async with open_runtime(worker) as neighbour:
-        yield neighbour
-
-
-def questions(count: int) -> list[dict[str, str]]:
-    """Give inputs, numbered from 0."""
-    return [{"question": str(number)} for number in range(count)]
-
-
-async def post_batch(
-    client: httpx.AsyncClient,
-    program: Mapping[str, Any],
-    inputs: Any,
-    *,
-    headers: Mapping[str, str] | None = None,
-    **members: Any,
-) -> httpx.Response:
-    """Ask for a batch."""
-    path = f"/v1/programs/{program['program_id']}/batches"
-    return await client.post(path, json={"batch_inputs": inputs, **members}, headers=headers)
 
 
 async def get_batch(client: httpx.AsyncClient, batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -336,48 +311,6 @@ async def test_batches_are_listed_newest_first(client: httpx.AsyncClient) -> Non
     assert page["items"][0]["successful_outputs"] is None
     assert await listed(cursor=page["next_cursor"]) == [ids[0]]
     assert (await client.get("/v1/batches", params={"status": "ready"})).status_code == 422
-
-
-@pytest.mark.usefixtures("working")
-async def test_results_come_in_pages_in_order(client: httpx.AsyncClient) -> None:
-    """All, of a status or an outcome, from an index on, with the parts that are asked for."""
-    program = await post_program(client, {})
-    inputs = [*questions(6), {}]
-    batch = (await post_batch(client, program, inputs, on_invalid="record", headers=WAIT)).json()
-
-    async def page(**params: Any) -> dict[str, Any]:
-        path = f"/v1/batches/{batch['batch_id']}/results"
-        return dict((await client.get(path, params=params)).json())
-
-    first = await page(limit=3)
-    second = await page(limit=3, cursor=first["next_cursor"])
-    third = await page(limit=3, cursor=second["next_cursor"])
-    items = [*first["items"], *second["items"], *third["items"]]
-    assert [one["index"] for one in items] == list(range(7))
-    assert third["next_cursor"] is None
-    assert list(items[0]) == [
-        "index",
-        "custom_id",
-        "execution_id",
-        "status",
-        "outcome",
-        "outputs",
-        "error",
-        "duration_ms",
-    ]
-    assert items[0]["outputs"] == batch["successful_outputs"][0]["outputs"]
-    assert [one["index"] for one in (await page(status="failed"))["items"]] == [6]
-    assert [one["index"] for one in (await page(outcome="success", from_index=4))["items"]] == [
-        4,
-        5,
-    ]
-    (one,) = (await page(from_index=6, include="inputs,attempts,usage"))["items"]
-    assert (one["inputs"], one["attempts"], one["usage"]) == ({}, [], None)
-    execution = (await client.get(f"/v1/executions/{items[2]['execution_id']}")).json()
-    assert (execution["batch_id"], execution["item_index"]) == (batch["batch_id"], 2)
-    path = f"/v1/batches/{batch['batch_id']}/results"
-    for params in ({"include": "raw"}, {"from_index": -1}, {"status": "done"}, {"cursor": "x"}):
-        assert (await client.get(path, params=params)).status_code == 422
 
 
 async def test_a_batch_is_paused_and_resumed(client: httpx.AsyncClient) -> None:

@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,51 +15,15 @@ from app.models import Program
 from app.runtime import Runtime
 from app.settings import Settings
 from tests.support.adapters import ScriptedAdapter
+from tests.support.connection import Connection, a_scope
 from tests.support.factories import QUESTION, a_program, an_action, records_of, the_record
 from tests.support.wait import wait_until
 
 BODY = json.dumps({"inputs": QUESTION}).encode()
 
 
-@dataclass
-class _Connection:
-    """A client's side of one request: what it sends when, and what it has been answered."""
-
-    messages: Iterable[Message]
-    gone: asyncio.Event = field(default_factory=asyncio.Event)
-    answered: list[Message] = field(default_factory=list)
-
-    async def receive(self) -> Message:
-        """Give what was sent; then nothing comes until the client is gone."""
-        for message in self.messages:
-            return message
-        await self.gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: Message) -> None:
-        """Take what is answered."""
-        self.answered.append(message)
-
-    @property
-    def status(self) -> int:
-        """The status of the answer."""
-        return int(self.answered[0]["status"])
-
-
 def _scope(program: Program) -> dict[str, Any]:
-    path = f"/v1/programs/{program.id}/executions"
-    headers = [(b"host", b"dspatch"), (b"content-type", b"application/json")]
-    return {
-        "type": "http",
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": headers,
-    }
+    return a_scope("POST", f"/v1/programs/{program.id}/executions")
 
 
 def _request(body: bytes, *, more_body: bool = False) -> Message:
@@ -79,7 +42,7 @@ async def test_a_client_that_leaves_while_the_model_runs_cancels_the_execution(
     adapter = ScriptedAdapter(for_ever)
     app = create_app(settings, replace(runtime, execute_program=an_action(database, adapter)))
     parts = iter([_request(BODY[:9], more_body=True), _request(BODY[9:])])
-    connection = _Connection(parts)
+    connection = Connection(parts)
     serving = asyncio.create_task(app(_scope(program), connection.receive, connection.send))
     await wait_until(lambda: bool(adapter.calls))
     connection.gone.set()
@@ -101,7 +64,7 @@ async def test_a_server_that_stops_while_the_model_runs_cancels_the_execution(
 
     adapter = ScriptedAdapter(for_ever)
     app = create_app(settings, replace(runtime, execute_program=an_action(database, adapter)))
-    connection = _Connection(iter([_request(BODY)]))
+    connection = Connection(iter([_request(BODY)]))
     serving = asyncio.create_task(app(_scope(program), connection.receive, connection.send))
     await wait_until(lambda: bool(adapter.calls))
     serving.cancel()
@@ -123,7 +86,7 @@ async def test_a_client_that_sends_on_is_listened_to(
 
     adapter = ScriptedAdapter(on_demand)
     app = create_app(settings, replace(runtime, execute_program=an_action(database, adapter)))
-    connection = _Connection(iter([_request(BODY), _request(b""), _request(b"")]))
+    connection = Connection(iter([_request(BODY), _request(b""), _request(b"")]))
     serving = asyncio.create_task(app(_scope(program), connection.receive, connection.send))
     await wait_until(lambda: bool(adapter.calls))
     go_on.set()
@@ -140,7 +103,7 @@ async def test_a_client_that_leaves_before_its_body_has_ended_runs_nothing(
     program = await a_program(database)
     adapter = ScriptedAdapter()
     app = create_app(settings, replace(runtime, execute_program=an_action(database, adapter)))
-    connection = _Connection(iter([_request(BODY[:sent], more_body=True)]))
+    connection = Connection(iter([_request(BODY[:sent], more_body=True)]))
     connection.gone.set()
     await app(_scope(program), connection.receive, connection.send)
     assert connection.status == 400

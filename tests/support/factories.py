@@ -328,3 +328,16 @@ async def post_execution(
     if options is not None:
         body["execution_options"] = options
     return await client.post(f"/v1/programs/{program['program_id']}/executions", json=body)
+
+
+async def post_batch(
+    client: httpx.AsyncClient,
+    program: Mapping[str, Any],
+    inputs: Any,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> httpx.Response:
+    """Ask for a batch."""
+    path = f"/v1/programs/{program['program_id']}/batches"
+    return await client.post(path, json={"batch_inputs": inputs, **members}, headers=headers)

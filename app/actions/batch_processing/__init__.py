@@ -6,7 +6,7 @@ from app.actions.batch_processing.acceptance import AcceptanceTools, BatchAccept
 from app.actions.batch_processing.cancellation import BatchCancellation
 from app.actions.batch_processing.pausing import BatchMoving
 from app.actions.batch_processing.reporting import BatchReporting
-from app.actions.batch_processing.results import BatchResulting
+from app.actions.batch_processing.results import BatchResulting, BatchResultStreaming
 from app.actions.batch_processing.retrying import BatchRetrying
 from app.actions.batch_processing.waiting import BatchWaiting
 from app.actions.execution_waiting import ExecutionEnds
@@ -24,6 +24,7 @@ class Batches:
     wait: BatchWaiting
     report: BatchReporting
     list_results: BatchResulting
+    stream_results: BatchResultStreaming
     pause: BatchMoving
     resume: BatchMoving
     cancel: BatchCancellation
@@ -46,6 +47,7 @@ class Batches:
             wait=BatchWaiting(database, ends, tools.clock),
             report=BatchReporting(database),
             list_results=BatchResulting(database),
+            stream_results=BatchResultStreaming(database),
             pause=BatchMoving(reserved, BatchStore.pause),
             resume=BatchMoving(reserved, BatchStore.resume),
             cancel=BatchCancellation(reserved),

@@ -1,12 +1,20 @@
-"""The results of a batch, page by page, in order of their index."""
+"""The results of a batch in order of their index: page by page, or all in slices."""
 
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from uuid import UUID
 
 from app.database import Database
-from app.models import Execution
+from app.models import Batch, Execution
+from app.models.ids import place_of
 from app.stores.batch_items import ItemFilter
 from app.stores.pages import Page, Paged
+
+SLICE = 200
+"""As many items of a stream are held in memory."""
+
+REACH = 10_000
+"""As many places are looked at by one statement, however few of their items are wanted."""
 
 
 class BatchResulting:
@@ -19,6 +27,39 @@ class BatchResulting:
         """Give a page; BatchNotFoundError where there is no such batch."""
         async with self._database.transaction() as tx:
             batch = (await tx.batches.get(batch_id)).batch
-            if batch.retry_of is None:  # its indexes are its places
-                wanted = replace(wanted, from_place=wanted.from_index)
-            return await tx.batch_items.list_ended(batch_id, page, wanted)
+            return await tx.batch_items.list_ended(batch_id, page, _placed(batch, wanted))
+
+
+class BatchResultStreaming:
+    """Gives all items of a batch that have ended."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def __call__(
+        self, batch_id: UUID, wanted: ItemFilter
+    ) -> AsyncIterator[Sequence[Execution]]:
+        """Give them slice by slice, each out of a transaction that has ended.
+
+        BatchNotFoundError where there is no such batch.
+        """
+        async with self._database.transaction() as tx:
+            batch = (await tx.batches.get(batch_id)).batch
+        return self._slices(batch, _placed(batch, wanted))
+
+    async def _slices(self, batch: Batch, wanted: ItemFilter) -> AsyncIterator[Sequence[Execution]]:
+        place = wanted.from_place
+        while place < batch.total_items:
+            near = replace(wanted, from_place=place, to_place=place + REACH - 1)
+            async with self._database.transaction() as tx:
+                found = await tx.batch_items.list_ended(batch.id, Page(SLICE), near)
+            if found.items:
+                yield found.items
+            place = place_of(found.items[-1].id) + 1 if found.next_cursor else near.to_place + 1
+
+
+def _placed(batch: Batch, wanted: ItemFilter) -> ItemFilter:
+    """Say from which place on the wanted items stand."""
+    if batch.retry_of is not None:  # its indexes are not its places
+        return wanted
+    return replace(wanted, from_place=wanted.from_index)
