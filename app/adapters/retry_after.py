@@ -8,8 +8,10 @@ from email.utils import parsedate_to_datetime
 MAX_RETRY_AFTER_S = 60.0
 
 
-def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Read `retry-after-ms`, else `Retry-After` (seconds or a date), in seconds, at most 60.
+def retry_after_s(
+    headers: Mapping[str, str], now: datetime, most_s: float = MAX_RETRY_AFTER_S
+) -> float | None:
+    """Read `retry-after-ms`, else `Retry-After` (seconds or a date), in seconds, at most `most_s`.
 
     What cannot be read and what lies in the past is as if it were not there. `headers` ignore case.
     """
@@ -22,7 +24,7 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
     )
     usable = (seconds for seconds in candidates if seconds is not None and seconds >= 0)
     seconds = next(usable, None)
-    return None if seconds is None else min(seconds, MAX_RETRY_AFTER_S)
+    return None if seconds is None else min(seconds, most_s)
 
 
 def _number(text: str | None) -> float | None:

@@ -1,0 +1,1 @@
+"""What is posted to receivers of clients, and where such a receiver may stand."""
