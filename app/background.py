@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from random import Random
 
@@ -24,6 +24,7 @@ class Background:
         self._clock = clock
         self._random = random
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._paused: set[str] = set()
 
     def start(self, name: str, work: Work) -> None:
         """Start a task under a name of its own."""
@@ -34,6 +35,12 @@ class Background:
     def is_done(self, name: str) -> bool:
         """Tell whether a task has done its work."""
         return self._tasks[name].done()
+
+    def running(self) -> Mapping[str, bool]:
+        """Say of each task that is not done whether it runs, or waits to start again."""
+        return {
+            name: name not in self._paused for name, task in self._tasks.items() if not task.done()
+        }
 
     async def close(self) -> None:
         """Cancel what still runs and await its end."""
@@ -51,7 +58,9 @@ class Background:
                 logger.exception("the task %s failed; it starts again", name)
             if self._clock.monotonic() - began > LONGEST_PAUSE_S:
                 pause_s = FIRST_PAUSE_S  # it was well meanwhile
+            self._paused.add(name)
             await self._clock.sleep(self._random.uniform(pause_s / 2, pause_s))
+            self._paused.discard(name)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 

@@ -23,7 +23,8 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
+from typing_extensions import override
 
 from app.errors import DatabaseUnavailableError
 from app.policies.clock import Clock
@@ -142,6 +143,20 @@ class Transaction:
         return PartitionStore(self._session)
 
 
+class _Pool(AsyncAdaptedQueuePool):
+    """A pool that counts who waits for one of its connections, free or to be opened."""
+
+    waiting = 0
+
+    @override
+    def connect(self) -> PoolProxiedConnection:
+        self.waiting += 1
+        try:
+            return super().connect()
+        finally:
+            self.waiting -= 1
+
+
 def _nobody(_program_ids: Collection[UUID]) -> None:
     """Hear of changed programs, and tell nobody."""
 
@@ -170,6 +185,7 @@ class Database:
         engine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=connections.open,
+            poolclass=_Pool,
             pool_size=settings.pool_size,
             max_overflow=0,
             pool_timeout=settings.pool_timeout_ms / 1_000,
@@ -231,8 +247,13 @@ class Database:
 
     async def ping(self) -> None:
         """Make one round trip; DatabaseUnavailableError where there is no answer."""
+        await self.server_version()
+
+    async def server_version(self) -> str:
+        """Ask for PostgreSQL's version; DatabaseUnavailableError where there is no answer."""
         async with self._connection() as connection:
-            await connection.execute(text("SELECT 1"))
+            version: str = (await connection.scalars(text("SHOW server_version"))).one()
+        return version
 
     async def require_head(self) -> None:
         """Raise SchemaError where the schema is not the one that this program is written for."""
@@ -254,10 +275,13 @@ class Database:
 
     def pool_counts(self) -> dict[str, int]:
         """Count the pool's connections by state; they add up to its size."""
-        pool = self._engine.pool
-        assert isinstance(pool, QueuePool)  # noqa: S101 - the one that `connect` makes
+        pool = self._pool
         used, idle = pool.checkedout(), pool.checkedin()
         return {"checked_out": used, "idle": idle, "unopened": pool.size() - used - idle}
+
+    def pool_waiting(self) -> int:
+        """Count those who wait for one of the pool's connections."""
+        return self._pool.waiting
 
     async def run_sync(self, work: Callable[[Connection], T]) -> T:
         """Run blocking work, such as Alembic's, on one connection, and commit it."""
@@ -270,6 +294,12 @@ class Database:
         """Close every connection."""
         self._connections.close()
         await self._engine.dispose(close=False)
+
+    @property
+    def _pool(self) -> _Pool:
+        pool = self._engine.pool
+        assert isinstance(pool, _Pool)  # noqa: S101 - the one that `connect` makes
+        return pool
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:

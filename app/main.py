@@ -11,6 +11,7 @@ from app.api import (
     batch_results,
     batches,
     executions,
+    health,
     lms,
     metrics,
     probes,
@@ -47,6 +48,7 @@ ROUTERS = (
     program_statistics.router,
     adapters.router,
     lms.router,
+    health.router,
     probes.router,
     metrics.router,
     problem_pages.router,
@@ -57,6 +59,7 @@ TAGS = [
     {"name": "executions", "description": "Runs of programs, and their records."},
     {"name": "adapters", "description": "Back-ends that run programs, and their LMs."},
     {"name": "batches", "description": "Many runs of a program, on many inputs."},
+    {"name": "health", "description": "What a process says of itself and of what it stands on."},
     {"name": "probes", "description": "What Kubernetes and Prometheus ask."},
     {"name": "problems", "description": "What the types of problems mean."},
 ]

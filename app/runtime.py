@@ -17,6 +17,8 @@ from app.actions.execution_acceptance import ExecutionAcceptance
 from app.actions.execution_cancellation import ExecutionCancellation
 from app.actions.execution_replaying import ExecutionReplaying
 from app.actions.execution_waiting import ExecutionEnds, ExecutionWaiting
+from app.actions.health_monitoring import HealthMonitoring
+from app.actions.health_monitoring.check import Tools as HealthTools
 from app.actions.held_programs import HeldPrograms
 from app.actions.idempotency import Idempotency
 from app.actions.keyring import Keyring
@@ -55,13 +57,13 @@ from app.jobs.worker import Worker, new_worker
 from app.models.ids import Ids
 from app.policies.clock import Clock, SystemClock
 from app.policies.drain import Drain
-from app.policies.loop_lag import LoopLag
 from app.policies.shield import Shield
 from app.policies.solitude import Solitude
 from app.processes.channel import ControlChannel, Kind
 from app.processes.heartbeat import Heartbeat
 from app.processes.limit_division import LimitDivision
 from app.processes.sweep import Sweep
+from app.processes.vitals import Vitals
 from app.settings import DatabaseSettings, Settings
 from app.stores.idempotency_keys import SLICE
 from app.stores.recorder import Recorder
@@ -87,6 +89,7 @@ FOR_LANES = 6
 
 ENDED_ELSEWHERE_EVERY_S = 1.0
 DIVIDE_LIMITS_EVERY_S = 5.0
+OBSERVE_COST_EVERY_S = 5.0
 
 WARM_UP = "warm up the adapters"
 
@@ -126,6 +129,7 @@ class Runtime:
     batches: Batches
     list_held_programs: HeldPrograms
     is_ready: Readiness
+    monitor_health: HealthMonitoring
 
 
 @asynccontextmanager
@@ -146,8 +150,7 @@ async def open_runtime(
     async with AsyncExitStack() as stack:
         base = await _open_base(stack, settings, environment, clock, random)
         database, adapters, ids = base.database, base.adapters, base.ids
-        catalogue, ends = ProgramCatalogue(database, clock), ExecutionEnds(clock)
-        shield = Shield()
+        catalogue, ends, shield = ProgramCatalogue(database, clock), ExecutionEnds(clock), Shield()
         runs = await _enter(stack, base, settings, kind)
         records = await _open_records(stack, base, settings, shield)
         stack.push_async_callback(runs.close, RUNS_GRACE_S)
@@ -193,6 +196,7 @@ async def open_runtime(
             batches=_batches(base, catalogue, ends, shield, runs),
             list_held_programs=HeldPrograms(),
             is_ready=Readiness(base.reserved, clock),
+            monitor_health=_health(base, settings, runs),
         )
 
 
@@ -213,6 +217,7 @@ class _Base:
     random: Random
     metrics: Metrics
     drain: Drain
+    vitals: Vitals
 
 
 async def _open_base(
@@ -259,6 +264,7 @@ async def _open_base(
         random=random,
         metrics=metrics,
         drain=Drain(),
+        vitals=Vitals(clock),
     )
 
 
@@ -393,9 +399,10 @@ def _start_tasks(base: _Base) -> None:
     async def listen() -> None:
         await base.channel.run(database.open_notices)
 
-    lag = LoopLag(base.clock)
+    lag, processor = base.vitals.loop_lag, base.vitals.processor
     base.metrics.watch(database.pool_counts, lambda: lag.worst_s)
     background.start("measure the event loop's lag", lag.measure)
+    background.start("measure the processor's use", processor.measure)
     background.start(WARM_UP, warm_up)
     background.start("control channel", listen)
     _repeat(base, "drop old keys", DROP_KEYS_EVERY_S, drop_idempotency_keys)
@@ -412,6 +419,26 @@ def _batches(
 ) -> Batches:
     tools = AcceptanceTools(base.ids, base.clock, shield, base.metrics, runs.owner_id, base.reached)
     return Batches.on(base.database, base.reserved, ends, catalogue, base.adapters, tools)
+
+
+def _health(base: _Base, settings: Settings, runs: Runs) -> HealthMonitoring:
+    async def observe_cost() -> None:
+        await base.vitals.observe_cost(len(runs.ids()))
+
+    _repeat(base, "observe what executions cost", OBSERVE_COST_EVERY_S, observe_cost)
+    tools = HealthTools(
+        database=base.reserved,
+        adapters=base.adapters,
+        lms=settings.lms,
+        drain=base.drain,
+        clock=base.clock,
+        vitals=base.vitals,
+        pool=base.database.pool_counts,
+        waiting=base.database.pool_waiting,
+        tasks=base.background.running,
+        running=lambda: len(runs.ids()),
+    )
+    return HealthMonitoring(tools, base.metrics)
 
 
 async def _make_partitions(database: Database) -> None:

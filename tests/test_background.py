@@ -104,6 +104,28 @@ async def test_close_ends_what_still_runs(clock: ManualClock) -> None:
     await background.close()
 
 
+async def test_a_task_that_waits_to_start_again_is_told(clock: ManualClock) -> None:
+    """Until it does; one that is done is nobody's any more."""
+    asleep, awake, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    class Waiting(ManualClock):
+        @override
+        async def sleep(self, seconds: float) -> None:
+            asleep.set()
+            await awake.wait()
+
+    background = Background(Waiting(), Random(1))  # noqa: S311 - jitter, not secrets
+    background.start("endless", asyncio.Event().wait)  # type: ignore[arg-type]
+    background.start("stubborn", failing(1, done, clock))
+    assert background.running() == {"endless": True, "stubborn": True}
+    await asleep.wait()
+    assert background.running() == {"endless": True, "stubborn": False}
+    awake.set()
+    await background._tasks["stubborn"]
+    assert background.running() == {"endless": True}
+    await background.close()
+
+
 async def test_close_ends_a_pause(clock: ManualClock) -> None:
     """A task that waits to start again is ended like one that works."""
     asleep = asyncio.Event()

@@ -21,6 +21,7 @@ from app.settings import DatabaseSettings, SettingsError
 from app.stores.availability import RETRY_AFTER_S
 from tests.stores.rows import IDS, a_signature
 from tests.support.clock import ManualClock
+from tests.support.wait import wait_until
 
 SECRET = "s3cret"  # noqa: S105 - what must not be seen
 
@@ -316,6 +317,7 @@ async def test_an_exhausted_pool_is_waited_for_no_longer_than_said(connect: Conn
         with pytest.raises(DatabaseUnavailableError) as away:
             await database.ping()
         assert 0.2 < SystemClock().monotonic() - began < 5
+        assert database.pool_waiting() == 0
         assert away.value.retry_after_s == RETRY_AFTER_S
     await database.ping()
 
@@ -324,6 +326,17 @@ async def test_who_waits_for_a_connection_gets_the_next_free_one(connect: Connec
     """More units of work than connections are done one after the other."""
     database = connect(pool_size=2, pool_timeout_ms=10_000)
     assert await asyncio.gather(*(ask(database, "SELECT 1") for _ in range(30))) == [1] * 30
+
+
+async def test_those_who_wait_for_a_connection_are_counted(connect: Connect) -> None:
+    """As long as they do."""
+    database = connect(pool_size=1, pool_timeout_ms=10_000)
+    async with database.transaction() as tx:
+        await execute(tx, "SELECT 1")
+        asking = [asyncio.create_task(database.ping()) for _ in range(3)]
+        await wait_until(lambda: database.pool_waiting() == 3)
+    await asyncio.gather(*asking)
+    assert database.pool_waiting() == 0
 
 
 async def test_a_statement_that_takes_too_long_is_ended(connect: Connect) -> None:

@@ -19,6 +19,11 @@ class Execution(Base):
     __tablename__ = "executions"
     __table_args__ = (
         Index("ix_executions_program_id_id", "program_id", "id"),
+        Index(
+            "ix_executions_finished_at",
+            "finished_at",
+            postgresql_where=text("finished_at IS NOT NULL"),
+        ),
         Index("ix_executions_owner_id", "owner_id", postgresql_where=text("status = 'running'")),
         {
             "postgresql_partition_by": "RANGE (id)",

@@ -162,6 +162,12 @@ class BatchStore:
         found = {row[0]: row[1] for row in await self._session.execute(query)}
         return {status.value: found.get(status, 0) for status in BatchStatus}
 
+    async def count_pending_items(self) -> int:
+        """Count the items of all batches that have not been handed out."""
+        pending = func.sum(Batch.total_items - Batch.next_index - Batch.ended_ahead)
+        query = select(cast(func.coalesce(pending, 0), BigInteger)).where(Batch.status.in_(_LIVE))
+        return (await self._session.scalars(query)).one()
+
     async def hold(self, batch_id: UUID) -> None:
         """Let nobody hand out or stop a batch until this transaction ends.
 

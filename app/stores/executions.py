@@ -139,6 +139,11 @@ class ExecutionStore:
         )
         return (await self._session.scalars(query)).all()
 
+    async def count_running(self) -> int:
+        """Count what runs now, in any process; the index of owners holds that alone."""
+        query = select(func.count()).where(Execution.status == ExecutionStatus.RUNNING)
+        return (await self._session.scalars(query)).one()
+
     async def list_page(self, page: Page, wanted: ExecutionFilter) -> Paged[Execution]:
         """List records, newest first."""
         query = on_page(wanted.narrow(select(Execution)), _TABLE.c.id, page)

@@ -48,6 +48,12 @@ class ProgramStore:
         found = await self._session.get(Program, program_id, with_for_update=True)
         return _found(program_id, found)
 
+    async def count_by_status(self) -> Mapping[ProgramStatus, int]:
+        """Count the programs of each status."""
+        query = select(Program.status, func.count()).group_by(Program.status)
+        found = {row[0]: row[1] for row in await self._session.execute(query)}
+        return {status: found.get(status, 0) for status in ProgramStatus}
+
     async def add(self, values: Mapping[str, Any]) -> Program:
         """Add a draft with its first revision; NameTakenError where the name is in use."""
         statement = insert(Program).values(

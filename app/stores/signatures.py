@@ -29,6 +29,11 @@ class SignatureStore:
         found = await self._session.get(Signature, signature_id, with_for_update={"read": True})
         return _found(signature_id, found)
 
+    async def count(self) -> int:
+        """Count all versions of all names."""
+        query = select(func.count()).select_from(Signature)
+        return (await self._session.scalars(query)).one()
+
     async def find_content(self, name: str, content_hash: str) -> Signature | None:
         """Find the version of `name` that has this content."""
         query = select(Signature).where(

@@ -1,11 +1,24 @@
-"""Figures over the executions of one program, computed by the database."""
+"""Figures over executions, of one program or of all, computed by the database."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Double, and_, cast, func, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Double,
+    Select,
+    and_,
+    case,
+    cast,
+    func,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Execution
@@ -14,8 +27,12 @@ from app.models.states import ExecutionStatus
 
 _TABLE = Execution.__table__.c
 _ERROR_TYPE = _TABLE.error["type"].astext
+_ERROR_MESSAGE = _TABLE.error["message"].astext
 _USAGE = ("prompt_tokens", "completion_tokens", "total_tokens", "lm_calls")
 _SHARES = (0.5, 0.95, 0.99)
+LONGEST_MESSAGE = 500
+"""So much is read of an error's message."""
+
 _AHEAD_MS = 60_000  # the clock of another replica, and so its ids, may be a little ahead
 
 
@@ -39,6 +56,26 @@ class ProgramStatistics:
     usage: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class LastEnded:
+    """How the last executions went that have ended; the mean is None where there is none."""
+
+    total: int
+    completed: int
+    failed: int
+    mean_ms: float | None
+
+
+@dataclass(frozen=True)
+class EndedExecution:
+    """An execution that has ended; `error` says why it failed, if it did."""
+
+    execution_id: UUID
+    program_id: UUID
+    finished_at: datetime
+    error: str | None
+
+
 class StatisticsStore:
     """Reads figures within one transaction."""
 
@@ -56,6 +93,35 @@ class StatisticsStore:
         by_status, by_error = await self._counts(wanted)
         durations, usage = await self._figures(wanted)
         return ProgramStatistics(by_status, by_error, durations, usage)
+
+    async def of_last_ended(self, count: int) -> LastEnded:
+        """Reckon over the last executions of all programs that have ended, up to `count`."""
+        last = _last_ended(count, _TABLE.status, _TABLE.duration_ms).subquery()
+        query = select(
+            func.count(),
+            func.count().filter(last.c.status == ExecutionStatus.COMPLETED),
+            func.count().filter(last.c.status == ExecutionStatus.FAILED),
+            func.avg(last.c.duration_ms),
+        ).select_from(last)
+        return LastEnded(*(await self._session.execute(query)).one())
+
+    async def list_last_ended(self, count: int) -> Sequence[EndedExecution]:
+        """List the last executions of all programs that have ended, the newest end first."""
+        said = func.concat(_ERROR_TYPE, ": ", func.left(_ERROR_MESSAGE, LONGEST_MESSAGE))
+        error = case((_TABLE.status == ExecutionStatus.FAILED, said))
+        query = _last_ended(count, _TABLE.id, _TABLE.program_id, _TABLE.finished_at, error)
+        return [EndedExecution(*row) for row in await self._session.execute(query)]
+
+    async def count_ended_lately(self, window_ms: int) -> int:
+        """Count the executions of all programs that have ended within the last `window_ms`."""
+        window = timedelta(milliseconds=window_ms)
+        query = select(func.count()).where(_TABLE.finished_at > func.now() - window)
+        return (await self._session.scalars(query)).one()
+
+    async def count_made(self, window_ms: int) -> int:
+        """Count the executions of all programs that were made within the last `window_ms`."""
+        made = _TABLE.id.between(*await self._ids_within(window_ms))
+        return (await self._session.scalars(select(func.count()).where(made))).one()
 
     async def _ids_within(self, window_ms: int) -> tuple[UUID, UUID]:
         """Give the first and the last id of a window that ends now."""
@@ -86,6 +152,12 @@ class StatisticsStore:
         mean, percentiles, *totals = tuple((await self._session.execute(query)).one())
         durations = Durations(mean, *(percentiles or [None] * len(_SHARES)))
         return durations, dict(zip(_USAGE, totals, strict=True))
+
+
+def _last_ended(count: int, *columns: ColumnElement[Any]) -> Select[Any]:
+    """Walk down the index of ends; the condition is that index's own."""
+    query = select(*columns).where(_TABLE.finished_at.is_not(None))
+    return query.order_by(_TABLE.finished_at.desc()).limit(count)
 
 
 def _sum(name: str) -> ColumnElement[int]:

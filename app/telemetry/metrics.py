@@ -1,6 +1,7 @@
 """What is counted, under the names of the contract; a set for each process, none at import."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -20,6 +21,9 @@ METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 
 EXECUTION_BUCKETS_S = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 600, 3_600)
 REQUEST_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+Samples = Mapping[str, Sequence[Mapping[str, Any]]]
+"""By the names of metrics: `{labels, value}` of each series."""
 
 
 class Metrics:
@@ -144,6 +148,15 @@ class Metrics:
         """Write all figures and name their media type: OpenMetrics where `accept` asks for it."""
         encode, media_type = choose_encoder(accept)
         return encode(_WithoutCreated(self.registry)), media_type
+
+    def samples(self) -> Samples:
+        """Give all figures but the buckets of histograms, which say little without a history."""
+        found = defaultdict(list)
+        for metric in _WithoutCreated(self.registry).collect():
+            for sample in metric.samples:
+                if not sample.name.endswith("_bucket"):
+                    found[sample.name].append({"labels": sample.labels, "value": sample.value})
+        return found
 
     def _known(self, program: str) -> str:
         if program in self._programs:

@@ -7,13 +7,18 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.dialects import postgresql
 
 from app.database import Database
+from app.models import Execution
 from app.models.ids import first_id
 from app.models.states import ExecutionStatus, Outcome
+from app.stores.statistics import _last_ended
 from tests.stores.rows import IDS, an_ending, an_execution, ended
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "lm_calls": 1}
+DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+LITERAL = {"literal_binds": True}
 NO_USAGE = dict.fromkeys(USAGE, 0)
 
 
@@ -76,6 +81,19 @@ async def test_a_window_counts_what_was_made_within_it(database: Database) -> No
     assert (all_of_it.by_status[ExecutionStatus.COMPLETED], all_of_it.duration_ms.mean) == (2, 2.0)
     assert (lately.by_status[ExecutionStatus.COMPLETED], lately.duration_ms.mean) == (1, 3.0)
     assert lately.usage == NO_USAGE
+
+
+async def test_the_last_ends_are_found_by_their_index(database: Database) -> None:
+    """In each partition that there is; no row that has not ended is looked at."""
+    async with database.transaction() as tx:
+        query = _last_ended(100, Execution.__table__.c.id)
+        statement = query.compile(dialect=DIALECT, compile_kwargs=LITERAL)
+        await tx.statistics._session.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = await tx.statistics._session.scalars(text(f"EXPLAIN {statement}"))
+    lines = [line for line in plan if "Scan" in line]
+    assert lines
+    assert all("Index Scan Backward using executions_" in line for line in lines)
+    assert all("finished_at_idx" in line for line in lines)
 
 
 async def test_a_window_reads_its_partitions_alone(database: Database) -> None:
