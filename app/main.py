@@ -1,7 +1,8 @@
 """The application: routers, lifespan and problem handlers; nothing happens at import."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -83,6 +84,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         default_response_class=JSONResponse,
         generate_unique_id_function=_operation_id,
         strict_content_type=False,
+        telemetry={"logs": False, "operation_spans": False, "exclude": _is_untold},
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
@@ -99,6 +101,11 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
     app.add_middleware(ObservationMiddleware)
     app.add_middleware(RequestIdMiddleware)
     return app
+
+
+def _is_untold(scope: MutableMapping[str, Any]) -> bool:
+    """Leave what is asked every few seconds, such as probes, out of OpenTelemetry."""
+    return not str(scope.get("path", "")).startswith("/v1/")
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -22,6 +22,7 @@ from app.main import create_app
 from app.models import Base
 from app.runtime import Runtime, open_runtime
 from app.settings import AuthSettings, DatabaseSettings, Settings, WorkerSettings
+from tests.support.spans import ToldSpans, collecting_spans
 from tests.support.wait import written
 
 TEMPLATE = "template_dspatch"
@@ -49,7 +50,7 @@ def pytest_testnodeready(node: Any) -> None:
 def _clean_environment() -> None:
     """No setting of the machine reaches a test."""
     for name in list(os.environ):
-        if name.startswith(("DSPATCH_", "OPENAI_")):
+        if name.startswith(("DSPATCH_", "OPENAI_", "OTEL_")):
             del os.environ[name]
 
 
@@ -156,3 +157,10 @@ async def client(
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://dspatch") as client:
         yield client
+
+
+@pytest.fixture
+def spans() -> Iterator[ToldSpans]:
+    """The spans that the test's work tells."""
+    with collecting_spans() as told:
+        yield told

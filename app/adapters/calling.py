@@ -9,6 +9,7 @@ from app.adapters.base import Adapter, ProgramCall, ProgramResult, members_of
 from app.adapters.errors import AdapterError, ErrorType
 from app.policies.clock import Clock
 from app.signatures.compile import CompiledSignature, ValuesError
+from app.telemetry.tracing import spanning
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,8 @@ async def call_adapter(
     told, began = call.told, clock.monotonic()
     told.adapter, told.started_at = adapter.name, clock.now()
     try:
-        result = _validated(await _bounded(adapter, call), compiled)
+        with spanning(f"call {adapter.name}", {"dspatch.adapter": adapter.name}):
+            result = _validated(await _bounded(adapter, call), compiled)
     except AdapterError as failure:
         error = failure.bare()
     else:

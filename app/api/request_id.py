@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.trace_context import trace_id_of
 from app.telemetry import current_request_id, current_trace_id
+from app.telemetry.tracing import span_trace_id
 
 _USABLE = re.compile(r"[\x21-\x7e]{1,200}")
 
@@ -27,7 +28,7 @@ class RequestIdMiddleware:
         request_id = given if _USABLE.fullmatch(given) else str(uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
         current_request_id.set(request_id)
-        current_trace_id.set(trace_id_of(headers.getlist("traceparent")))
+        current_trace_id.set(span_trace_id() or trace_id_of(headers.getlist("traceparent")))
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

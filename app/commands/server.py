@@ -16,8 +16,9 @@ from typing_extensions import override
 from app.commands.console import RefusedError
 from app.main import create_app
 from app.policies.drain import Drain, Stage
-from app.runtime import Runtime, open_runtime
+from app.runtime import VERSION, Runtime, open_runtime
 from app.settings import Settings
+from app.telemetry.export import exporting
 from app.telemetry.logs import configure_logging
 from app.telemetry.masking import Mask, secrets_of
 
@@ -138,7 +139,7 @@ async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[
     """Serve until the block ends."""
     configure_logging(settings.logging, Mask(secrets_of(settings, os.environ)))
     of = settings.server
-    async with open_runtime(settings) as runtime:
+    async with exporting(VERSION, os.environ), open_runtime(settings) as runtime:
         config = _config(create_app(settings, runtime))
         server = _Server(config, runtime)
         ended = asyncio.create_task(server.serve(sockets=[listener]), name="serve")

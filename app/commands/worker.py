@@ -10,8 +10,9 @@ from app.commands.options import DEFAULT_DATA_DIR, Config, DataDir, Local
 from app.commands.signals import hear_signals
 from app.jobs.worker import Worker
 from app.policies.drain import Drain, Stage
-from app.runtime import open_runtime
+from app.runtime import VERSION, open_runtime
 from app.settings import Settings, load_settings
+from app.telemetry.export import exporting
 from app.telemetry.logs import configure_logging
 from app.telemetry.masking import Mask, secrets_of
 
@@ -43,7 +44,8 @@ async def _work(settings: Settings) -> None:
     configure_logging(settings.logging, Mask(secrets_of(settings, os.environ)))
     works = settings.worker.model_copy(update={"embedded": True})
     settings = settings.model_copy(update={"worker": works})
-    async with open_runtime(settings, kind="worker") as runtime:
+    telling = exporting(VERSION, os.environ)
+    async with telling, open_runtime(settings, kind="worker") as runtime:
         hear_signals(runtime.drain)
         err.print("Dspatch works", soft_wrap=True)
         await runtime.drain.until(Stage.DRAINING)

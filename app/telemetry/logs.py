@@ -1,4 +1,4 @@
-"""Log lines, each with the request, the trace and the execution that it belongs to."""
+"""Log lines, each with the request, the trace, the batch and the execution that it is of."""
 
 import json
 import logging
@@ -10,7 +10,12 @@ from typing import Any
 from typing_extensions import override
 
 from app.settings import LoggingSettings
-from app.telemetry import current_execution_id, current_request_id, current_trace_id
+from app.telemetry import (
+    current_batch_id,
+    current_execution_id,
+    current_request_id,
+    current_trace_id,
+)
 from app.telemetry.masking import Mask
 
 CHATTY = ("procrastinate",)
@@ -58,6 +63,7 @@ class JSONFormatter(logging.Formatter):
             "message": record.getMessage(),
             "request_id": current_request_id.get(),
             "trace_id": current_trace_id.get(),
+            "batch_id": current_batch_id.get(),
             "execution_id": current_execution_id.get(),
             **getattr(record, "fields", {}),
         }

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from app.actions.batch_processing.suspects import MOST_CRASHES
 from app.database import Database
 from app.local.postgres import LocalPostgres
 from app.settings import DatabaseSettings
@@ -78,6 +79,19 @@ async def watch(client: httpx.AsyncClient, batch: Mapping[str, Any], over: async
     return reads
 
 
+async def failures(client: httpx.AsyncClient, batch: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Read the items that have failed, with their attempts."""
+    params = {"status": "failed", "include": "attempts", "limit": "200"}
+    answer = await client.get(f"/v1/batches/{batch['batch_id']}/results", params=params)
+    return list(answer.json()["items"])
+
+
+def deaths_alone(item: Mapping[str, Any]) -> int:
+    """Count the processes that died while they ran an item and nothing else."""
+    errors = [attempt["error"] for attempt in item["attempts"]]
+    return sum(error["context"].get("alone", False) for error in errors)
+
+
 @dataclass(frozen=True)
 class Storm:
     """How many items run at once, for how long on average, and how many processes die meanwhile."""
@@ -115,7 +129,8 @@ async def test_nothing_is_lost_or_recorded_twice_while_processes_die(
 ) -> None:
     """Servers, workers and PostgreSQL come and go: each item has one record, few are asked anew.
 
-    Counts add up and never fall at every read, and are SQL's in the end.
+    Counts add up and never fall at every read, and are SQL's in the end. An item that chance killed
+    three processes with while it ran alone has failed, as one that kills them would; no other has.
     """
     seed = int(os.environ.get("DSPATCH_CHAOS_SEED", "0")) or int.from_bytes(os.urandom(3))
     random, over = Random(seed), asyncio.Event()  # noqa: S311 - a test's chance
@@ -136,11 +151,17 @@ async def test_nothing_is_lost_or_recorded_twice_while_processes_die(
             over.set()
             reads, _ = await asyncio.gather(watching, raging)
         found = await audited(new_own_database, batch["batch_id"])
-    told = f"seed {seed}: {chaos.kills} kills, {model.extra} calls made again, {reads} reads"
+        failed = await failures(client, batch)
+    told = (
+        f"seed {seed}: {chaos.kills} kills, {model.extra} calls made again, {reads} reads, "
+        f"{len(failed)} items blamed"
+    )
     print(told)  # noqa: T201 - with which it is repeated
     assert ended["status"] == "completed", told
     assert (found["records"], found["items"]) == (storm.items, storm.items), told
-    assert ended["successful_items"] == found["completed"] == storm.items, told
+    assert ended["successful_items"] == found["completed"] == storm.items - len(failed), told
+    assert ended["failed_items"] == found["failed"] == len(failed), told
+    assert all(deaths_alone(one) == MOST_CRASHES for one in failed), told
     assert len(model.asked) == storm.items, told
     assert model.extra <= chaos.kills * storm.concurrency, told
     assert reads > 5

@@ -19,6 +19,7 @@ from app.policies.clock import Clock
 from app.policies.limiter import Priority
 from app.stores.batch_lanes import Item
 from app.telemetry import current_execution_id
+from app.telemetry.tracing import end_execution, execution_span
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,9 @@ class ItemWork:
         surroundings = Surroundings(self.adapter, self.clock, self.random)
         attempts = Attempts(call, self.runnable.compiled, options, surroundings)
         began = self.clock.monotonic()
-        ending = await _end_of(attempts)
+        with execution_span(self.program.name, self.program.revision) as span:
+            ending = await _end_of(attempts)
+            end_execution(span, ending.outcome, ending.error)
         duration_ms = round((self.clock.monotonic() - began) * 1_000, 3)
         return {
             **ending_row(item, ending),

@@ -19,6 +19,7 @@ from app.actions.batch_processing.suspects import (
     has_died_again,
     is_poisonous,
     is_suspect,
+    least_suspect_first,
     poisonous_ending,
 )
 from app.actions.patience import patiently
@@ -36,6 +37,7 @@ from app.policies.clock import Clock
 from app.policies.solitude import Solitude
 from app.stores.batch_lanes import Item, LaneLostError, TakenLane
 from app.stores.batches import BatchReading
+from app.telemetry import current_batch_id
 from app.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -72,6 +74,7 @@ async def run_lane(tools: LaneTools, taken: TakenLane, leave: Leave) -> None:
     Cancelled, it gives back the lane with what it ran, within LAST_WORD_S. Where another process
     has taken the lane meanwhile, nothing more is written.
     """
+    current_batch_id.set(str(taken.lane.batch_id))
     records = LaneRecords(tools.database, taken.lane, tools.runs.owner_id, tools.clock)
     run: LaneRun | None = None
     try:
@@ -164,7 +167,7 @@ class LaneRun:
 
     async def _take_up(self) -> None:
         """Run what may have killed its process one by one, and have the rest handed out first."""
-        suspects = [item for item in self._taken.left if is_suspect(item)]
+        suspects = least_suspect_first(self._taken.left)
         self._feed.put(item for item in self._taken.left if not is_suspect(item))
         poisonous = [item for item in suspects if is_poisonous(item)]
         if poisonous:

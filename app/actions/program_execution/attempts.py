@@ -15,6 +15,7 @@ from app.policies.clock import Clock
 from app.policies.deadline import Deadline
 from app.signatures.compile import CompiledSignature
 from app.telemetry import spend
+from app.telemetry.tracing import spanning
 
 TOLD_FAULTS = 20
 """Faults of one answer that the model is told: a list of a thousand costs more than it mends."""
@@ -106,7 +107,8 @@ class Attempts:
         self._made.append(told)
         call = replace(self._call, attempt=len(self._made), told=told)
         try:
-            return await call_adapter(self._adapter, call, self._compiled, self._clock)
+            with spanning(f"attempt {call.attempt}", {"dspatch.attempt": call.attempt}):
+                return await call_adapter(self._adapter, call, self._compiled, self._clock)
         finally:
             spend("adapter", told.duration_ms)
 

@@ -17,6 +17,7 @@ from app.checkpoints import Checkpoint
 from app.models import Execution
 from app.policies.clock import Clock
 from app.telemetry import current_execution_id
+from app.telemetry.tracing import end_execution, execution_span
 
 _CANCELLED = AdapterError(ErrorType.CANCELLED, "The execution was cancelled.")
 BUG = AdapterError(ErrorType.UNEXPECTED, "Dspatch failed in the middle of the execution.")
@@ -51,7 +52,10 @@ class Running:
         call = ProgramCall(runnable.for_adapter(), execution.inputs, options.config, trace=trace)
         surroundings = Surroundings(adapter, self._clock, self._random)
         attempts = Attempts(call, runnable.compiled, options, surroundings)
-        return await self._to_the_end(execution, attempts)
+        with execution_span(execution.program_name, execution.program_revision) as span:
+            ended = await self._to_the_end(execution, attempts)
+            end_execution(span, ended.outcome, ended.error)
+        return ended
 
     async def _to_the_end(self, execution: Execution, attempts: Attempts) -> Execution:
         end = partial(self._end, execution, attempts, self._clock.monotonic())

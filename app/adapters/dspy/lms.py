@@ -57,7 +57,7 @@ class LanguageModel:
         self.served = served
         self._clock = around.clock
         self._limiter = around.limiters[served.name]
-        self._meter = LMMeter(around.metrics)
+        self._meter = LMMeter(around.metrics, served.model)
         self._guess = TokenGuess()
         self.engine = _engine(served, around, self._limiter)
 
@@ -90,7 +90,8 @@ class LanguageModel:
         is_traced = log.trace is not None
         call = LMCall(_predictor() if is_traced else None, self.served.name, messages)
         try:
-            with self._meter.counting(call), asking(call, self._clock):
+            counted = self._meter.counting(call, tells_content=is_traced)
+            with counted, asking(call, self._clock):
                 yield call
         finally:
             if log.trace is not None:

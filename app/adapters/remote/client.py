@@ -12,6 +12,7 @@ import httpx
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.json_values import read_json
 from app.telemetry import current_trace_id
+from app.telemetry.tracing import current_traceparent
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 CONNECT_TIMEOUT_S = 5.0
@@ -127,7 +128,9 @@ def _written(body: Mapping[str, Any]) -> bytes:
 
 
 def _trace() -> dict[str, str]:
-    """Give the header that continues the current trace, if there is one."""
+    """Give the header that continues the current span, or the trace where no span is kept."""
+    if (traceparent := current_traceparent()) is not None:
+        return {"traceparent": traceparent}
     trace_id = current_trace_id.get()
     return {} if trace_id is None else {"traceparent": f"00-{trace_id}-{uuid4().hex[:16]}-01"}
 

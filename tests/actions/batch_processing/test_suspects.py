@@ -1,15 +1,21 @@
 """Processes that die with a batch: nothing is lost, and who kills them is found."""
 
 import asyncio
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
 from sqlalchemy import update
 
-from app.actions.batch_processing.suspects import MOST_CRASHES, MOST_POISONOUS
+from app.actions.batch_processing.suspects import (
+    MOST_CRASHES,
+    MOST_POISONOUS,
+    least_suspect_first,
+)
 from app.adapters.base import ProgramCall, ProgramResult
 from app.database import Database
 from app.models import BatchLane, Execution
+from app.stores.batch_lanes import Item
 from tests.stores.test_batches import counts
 from tests.support.adapters import ScriptedAdapter
 from tests.support.batches import (
@@ -106,6 +112,16 @@ async def test_what_a_dead_process_ran_is_run_again_one_by_one(database: Databas
     (lost, _) = items[0].attempts
     assert (lost["adapter"], lost["started_at"][-1]) == ("scripted", "Z")
     assert lost["duration_ms"] > 0
+
+
+def test_what_has_died_least_is_run_first() -> None:
+    """Else chance would hit the first of them again and again, and blame it."""
+    deaths = [2, 0, 1, 3, 1]
+    left = [
+        Item(UUID(int=index), index, {}, [{}] * count, datetime.now(UTC), 0.0)
+        for index, count in enumerate(deaths)
+    ]
+    assert [item.index for item in least_suspect_first(left)] == [2, 4, 0, 3]
 
 
 async def test_an_item_that_kills_is_found_and_its_neighbours_are_unharmed(

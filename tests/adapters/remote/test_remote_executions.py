@@ -12,6 +12,7 @@ from app.adapters.remote.client import MAX_ANSWER_BYTES, RemoteClient
 from app.adapters.usage import Usage
 from app.policies.deadline import Deadline
 from app.telemetry import current_request_id, current_trace_id
+from app.telemetry.tracing import spanning
 from tests.adapters.programs import a_call
 from tests.adapters.remote.stub import (
     EXECUTION,
@@ -26,6 +27,7 @@ from tests.adapters.remote.stub import (
     replies,
 )
 from tests.support.clock import ManualClock
+from tests.support.spans import ToldSpans, id_of
 from tests.support.wait import wait_until
 
 EXECUTIONS = "POST /v1/programs/p1/executions"
@@ -89,6 +91,15 @@ async def test_tells_its_request_and_its_trace() -> None:
     assert len(set(keys)) == len(set(traces)) == 2
     assert all(name == f"{'r' * 167}.{key}" for name, key in zip(names, keys, strict=True))
     assert all(of.startswith("00-0af7651916cd43dd8448eb211c80319c-") for of in traces)
+
+
+async def test_continues_the_span_that_is_kept(spans: ToldSpans) -> None:
+    """The other server's spans lie in the one that asks it."""
+    stub = Stub()
+    with spanning("asking", {}):
+        await an_adapter(stub).execute_program(a_call())
+    (sent,) = stub.sent(EXECUTIONS)
+    assert f"-{id_of(spans.named_once('asking')):016x}-" in sent.headers["traceparent"]
 
 
 async def test_tells_no_trace_where_there_is_none() -> None:
