@@ -45,6 +45,7 @@ from app.stores.partitions import PartitionStore
 from app.stores.pending_executions import PendingExecutionStore
 from app.stores.processes import ProcessStore
 from app.stores.programs import CHANGED, ProgramStore
+from app.stores.server_connections import ServerConnectionStore
 from app.stores.signatures import SignatureStore
 from app.stores.statistics import StatisticsStore
 from app.telemetry import spending
@@ -136,6 +137,11 @@ class Transaction:
     def processes(self) -> ProcessStore:
         """The rows of `processes`."""
         return ProcessStore(self._session)
+
+    @cached_property
+    def connections(self) -> ServerConnectionStore:
+        """The connections of the server."""
+        return ServerConnectionStore(self._session)
 
     @cached_property
     def partitions(self) -> PartitionStore:

@@ -50,6 +50,7 @@ from app.background import Background, Work, repeatedly
 from app.checkpoints import Reached, crash_at
 from app.database import Database
 from app.jobs.dispatcher import Dispatcher
+from app.jobs.engine import CONNECTIONS_PER_QUEUE
 from app.jobs.lane_dispatcher import LaneDispatcher
 from app.jobs.sweep import JobSweep
 from app.jobs.waiting import Waiting
@@ -66,7 +67,7 @@ from app.processes.sweep import Sweep
 from app.processes.vitals import Vitals
 from app.settings import DatabaseSettings, Settings
 from app.stores.idempotency_keys import SLICE
-from app.stores.recorder import Recorder
+from app.stores.recorder import WRITERS, Recorder
 from app.telemetry.metrics import Metrics
 
 VERSION = "0.1.0"
@@ -86,6 +87,8 @@ RESERVED = 4
 
 FOR_LANES = 6
 """Connections by which lanes hand out and record items, beside those of requests."""
+
+QUEUES = (Dispatcher.queue, LaneDispatcher.queue)
 
 ENDED_ELSEWHERE_EVERY_S = 1.0
 DIVIDE_LIMITS_EVERY_S = 5.0
@@ -130,6 +133,19 @@ class Runtime:
     list_held_programs: HeldPrograms
     is_ready: Readiness
     monitor_health: HealthMonitoring
+
+
+def connections_of(settings: Settings) -> Mapping[str, int]:
+    """Count the connections that one process opens to the database at most, by their purpose."""
+    return {
+        "requests": settings.database.pool_size,
+        "reserved": RESERVED,
+        "lanes": FOR_LANES,
+        "records": WRITERS,
+        "heartbeat": 1,
+        "control_channel": 1,
+        "jobs": len(QUEUES) * CONNECTIONS_PER_QUEUE if settings.worker.embedded else 0,
+    }
 
 
 @asynccontextmanager

@@ -26,6 +26,9 @@ BROKEN_AFTER_S = 15.0
 AGAIN_AFTER_S = 1.0
 """The pause before a job is given back that met an outage."""
 
+CONNECTIONS_PER_QUEUE = 2
+"""One takes jobs, on one it listens for them."""
+
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
 

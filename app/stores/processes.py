@@ -69,6 +69,11 @@ class ProcessStore:
         )
         return {row.id: row.lm_children for row in await self._session.execute(query)}
 
+    async def count_live(self) -> int:
+        """Count the processes that have not ended."""
+        query = select(func.count()).select_from(Process).where(Process.ended_at.is_(None))
+        return (await self._session.scalars(query)).one()
+
     async def list_ended(self) -> Mapping[UUID, datetime]:
         """List the processes that have ended, and when each began."""
         query = select(Process.id, Process.started_at).where(Process.ended_at.is_not(None))

@@ -26,6 +26,9 @@ from app.stores.recorder.statements import (
 from app.stores.recorder.writer import Connect, Writer
 from app.stores.recorder.writes import End, Write, unavailable
 
+WRITERS = 3
+"""Each has a connection of its own."""
+
 MOST_WAITING = 10_000
 """Beginnings over this number are refused; ends never are: each had a beginning."""
 
