@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -31,9 +32,10 @@ from app.policies.clock import Clock
 from app.settings import DatabaseSettings
 from app.stores.api_keys import ApiKeyStore
 from app.stores.audit import AuditStore
-from app.stores.availability import LOST, RETRY_AFTER_S, says_away
+from app.stores.availability import LOST, RETRY_AFTER_S, is_away, says_away
 from app.stores.batch_items import BatchItemStore
 from app.stores.batch_lanes import LaneStore
+from app.stores.batch_uploads import BatchUploadStore
 from app.stores.batches import BatchStore
 from app.stores.connections import Connections, Link
 from app.stores.documents import dump_document, load_document
@@ -97,6 +99,11 @@ class Transaction:
     def batch_items(self) -> BatchItemStore:
         """The rows of `executions` that are items of batches."""
         return BatchItemStore(self._session)
+
+    @cached_property
+    def batch_uploads(self) -> BatchUploadStore:
+        """The rows of `batch_uploads`."""
+        return BatchUploadStore(self._session)
 
     @cached_property
     def lanes(self) -> LaneStore:
@@ -361,6 +368,10 @@ def _translated() -> Iterator[None]:
         yield
     except (*LOST, PoolTimeoutError) as error:
         raise _unavailable(error) from error
+    except asyncpg.PostgresError as error:  # from COPY, of which SQLAlchemy knows nothing
+        if is_away(error):
+            raise _unavailable(error) from error
+        raise
     except DBAPIError as error:
         if error.connection_invalidated or says_away(_sqlstate(error)):
             raise _unavailable(error.orig) from error

@@ -35,6 +35,7 @@ DspatchError
 │   └── ExecutionTimedOutError    504
 ├── AdapterUnavailableError       503
 ├── DatabaseUnavailableError      503
+├── NoRoomError                   503
 └── ShuttingDownError             503
 """
 
@@ -319,6 +320,13 @@ class DatabaseUnavailableError(DspatchError):
 
     status = 503
     title = "The database is not available"
+
+
+class NoRoomError(DspatchError):
+    """The server's disk is full, so that nothing large can be taken in: try again later."""
+
+    status = 503
+    title = "There is no room"
 
 
 class ShuttingDownError(DspatchError):

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from app.api import (
     adapters,
     batch_results,
+    batch_uploads,
     batches,
     executions,
     health,
@@ -39,6 +40,7 @@ from app.settings import Settings
 ROUTERS = (
     program_executions.router,  # first asked, since most requests are for it
     executions.router,
+    batch_uploads.router,  # before the other route of its path
     batches.router,
     batch_results.router,
     signatures.router,

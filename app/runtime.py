@@ -10,9 +10,9 @@ from random import Random
 
 from app.actions.background_execution import BackgroundExecution
 from app.actions.batch_processing import Batches
-from app.actions.batch_processing.acceptance import AcceptanceTools
 from app.actions.batch_processing.closing import BatchClosing
 from app.actions.batch_processing.lane import LaneTools
+from app.actions.batch_processing.storing import AcceptanceTools
 from app.actions.execution_acceptance import ExecutionAcceptance
 from app.actions.execution_cancellation import ExecutionCancellation
 from app.actions.execution_replaying import ExecutionReplaying
@@ -64,6 +64,7 @@ from app.processes.channel import ControlChannel, Kind
 from app.processes.heartbeat import Heartbeat
 from app.processes.limit_division import LimitDivision
 from app.processes.sweep import Sweep
+from app.processes.uploads import AbandonedUploads
 from app.processes.vitals import Vitals
 from app.settings import DatabaseSettings, Settings
 from app.stores.idempotency_keys import SLICE
@@ -167,7 +168,7 @@ async def open_runtime(
         base = await _open_base(stack, settings, environment, clock, random)
         database, adapters, ids = base.database, base.adapters, base.ids
         catalogue, ends, shield = ProgramCatalogue(database, clock), ExecutionEnds(clock), Shield()
-        runs = await _enter(stack, base, settings, kind)
+        runs, abandoned = await _enter(stack, base, settings, kind)
         records = await _open_records(stack, base, settings, shield)
         stack.push_async_callback(runs.close, RUNS_GRACE_S)
         _subscribe(base.channel, catalogue, ends, runs)
@@ -209,7 +210,7 @@ async def open_runtime(
             idempotency=Idempotency(database),
             replay_program=ProgramReplaying(database, clock),
             replay_execution=ExecutionReplaying(database, wait_for_execution),
-            batches=_batches(base, catalogue, ends, shield, runs),
+            batches=_batches(base, catalogue, ends, shield, runs, abandoned),
             list_held_programs=HeldPrograms(),
             is_ready=Readiness(base.reserved, clock),
             monitor_health=_health(base, settings, runs),
@@ -284,7 +285,9 @@ async def _open_base(
     )
 
 
-async def _enter(stack: AsyncExitStack, base: _Base, settings: Settings, kind: str) -> Runs:
+async def _enter(
+    stack: AsyncExitStack, base: _Base, settings: Settings, kind: str
+) -> tuple[Runs, AbandonedUploads]:
     """Enter this process among the others, and do its part for them."""
     own_connection = partial(Database.connect, _narrowed(settings.database, 1))
     about = {"kind": kind, "host": socket.gethostname(), "pid": os.getpid(), "version": VERSION}
@@ -296,10 +299,12 @@ async def _enter(stack: AsyncExitStack, base: _Base, settings: Settings, kind: s
     sweep = Sweep(base.reserved, heartbeat, base.channel, settings.processes, base.reached)
     sweep_jobs = JobSweep(base.reserved)
     look = EndedElsewhere(base.reserved, runs)
+    abandoned = AbandonedUploads(base.reserved, heartbeat.owner_id)
 
     async def sweep_all() -> None:
         await sweep()
         await sweep_jobs()
+        await abandoned()
 
     _repeat(base, "sweep", settings.processes.sweep_ms / 1_000, sweep_all)
     waiting = Waiting(base.reserved)
@@ -312,7 +317,7 @@ async def _enter(stack: AsyncExitStack, base: _Base, settings: Settings, kind: s
     )
     await divide_limits()
     _repeat(base, "divide the limits of LMs", DIVIDE_LIMITS_EVERY_S, divide_limits)
-    return runs
+    return runs, abandoned
 
 
 async def _open_records(
@@ -431,9 +436,16 @@ def _repeat(base: _Base, name: str, seconds: float, work: Work) -> None:
 
 
 def _batches(
-    base: _Base, catalogue: ProgramCatalogue, ends: ExecutionEnds, shield: Shield, runs: Runs
+    base: _Base,
+    catalogue: ProgramCatalogue,
+    ends: ExecutionEnds,
+    shield: Shield,
+    runs: Runs,
+    abandoned: AbandonedUploads,
 ) -> Batches:
-    tools = AcceptanceTools(base.ids, base.clock, shield, base.metrics, runs.owner_id, base.reached)
+    tools = AcceptanceTools(
+        base.ids, base.clock, shield, base.metrics, runs.owner_id, abandoned.add, base.reached
+    )
     return Batches.on(base.database, base.reserved, ends, catalogue, base.adapters, tools)
 
 

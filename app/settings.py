@@ -284,6 +284,11 @@ class LimitsSettings(Group):
     """What one request may ask for."""
 
     json_bytes: int = Field(default=8_388_608, ge=1, description="The longest JSON body.")
+    upload_bytes: int = Field(
+        default=2_147_483_648,
+        ge=1,
+        description="The longest JSON Lines body; a line of it may be as long as a JSON body.",
+    )
     depth: int = Field(default=64, ge=1, le=64, description="The deepest nesting of a JSON body.")
 
 

@@ -10,7 +10,7 @@ from app.api.batch_views import RESULT_PARTS, BatchResults, result_document
 from app.api.contract_route import ContractRoute
 from app.api.deps import BatchId, PageDep, RuntimeDep
 from app.api.executions import parts_of
-from app.api.json_lines import DESCRIBED, JSONLinesResponse, lines_asked_for
+from app.api.json_lines import LINES, JSONLinesResponse, lines_asked_for
 from app.api.problems import problem_responses
 from app.api.responses import JSONResponse, json_bytes
 from app.errors import BatchNotFoundError, Fault, InvalidRequestError
@@ -42,7 +42,7 @@ async def _hidden(
 @router.get(
     "/batches/{batch_id}/results",
     response_model=BatchResults,
-    responses={**problem_responses(BatchNotFoundError), 200: DESCRIBED},
+    responses={**problem_responses(BatchNotFoundError), 200: {"content": LINES}},
 )
 @needs(READ_RUNS)
 async def list_batch_results(

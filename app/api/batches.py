@@ -1,17 +1,19 @@
 """The routes of batches."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Query, Request, Response, status
 
-from app.actions.batch_processing.acceptance import BatchAcceptanceInput
+from app.actions.batch_processing.asking import BatchAcceptanceInput, listed
 from app.actions.batch_processing.options import BatchOptions
 from app.actions.batch_processing.reporting import report_of
 from app.actions.batch_processing.retrying import BatchRetryingInput
 from app.actions.batch_processing.validation import Incoming
 from app.api.auth import EXECUTE, READ_RUNS, needs
+from app.api.batch_answers import ACCEPTED, accepted, replayed, shown
+from app.api.batch_uploads import UPLOAD_PARAMETERS
 from app.api.batch_views import (
     Batch,
     BatchCreate,
@@ -24,7 +26,7 @@ from app.api.deps import BatchId, PageDep, ProgramId, RuntimeDep, WaitDep
 from app.api.disconnect import until_disconnect
 from app.api.idempotency import PARAMETER as KEY
 from app.api.idempotency import claim_of, once
-from app.api.prefer import ANSWER_HEADERS, APPLIED, wait_of
+from app.api.json_lines import LINES
 from app.api.prefer import WAIT_PARAMETER as PREFER
 from app.api.problems import problem_responses
 from app.api.responses import JSONResponse
@@ -37,29 +39,21 @@ from app.errors import (
     ProgramNotFoundError,
     ProgramNotReadyError,
 )
-from app.models import IdempotencyKey
 from app.models.states import BatchStatus
 from app.runtime import Runtime
-from app.stores.batches import BatchReading
 
 router = APIRouter(prefix="/v1", tags=["batches"], route_class=ContractRoute)
-
-_ACCEPTED: dict[int | str, dict[str, Any]] = {
-    status.HTTP_202_ACCEPTED: {
-        "model": Batch,
-        "description": "Accepted: its items run",
-        "headers": ANSWER_HEADERS,
-    },
-    status.HTTP_200_OK: {"model": Batch, "description": "It has ended within the time to wait"},
-}
 
 
 @router.post(
     "/programs/{program_id}/batches",
     status_code=status.HTTP_202_ACCEPTED,
-    openapi_extra={"parameters": [KEY, PREFER]},
+    openapi_extra={
+        "parameters": [KEY, PREFER, *UPLOAD_PARAMETERS],
+        "requestBody": {"content": LINES},
+    },
     response_model=Batch,
-    responses=_ACCEPTED
+    responses=ACCEPTED
     | problem_responses(
         ProgramNotFoundError, ProgramNotReadyError, InvalidInputsError, IdempotencyKeyReusedError
     ),
@@ -67,10 +61,13 @@ _ACCEPTED: dict[int | str, dict[str, Any]] = {
 @needs(EXECUTE)
 async def create_batch(program_id: ProgramId, body: BatchCreate, request: Request) -> Response:
     runtime: Runtime = request.app.state.runtime
-    items = [Incoming(index, None, inputs) for index, inputs in enumerate(body.batch_inputs)]
+    items = [
+        Incoming(index, None, inputs, at=f"/batch_inputs/{index}")
+        for index, inputs in enumerate(body.batch_inputs)
+    ]
     wanted = BatchAcceptanceInput(
         program_id=program_id,
-        items=items,
+        items=listed(items),
         options=BatchOptions(**body.batch_options.model_dump()),
         on_invalid=body.on_invalid,
         metadata=body.metadata,
@@ -78,8 +75,8 @@ async def create_batch(program_id: ProgramId, body: BatchCreate, request: Reques
         claim=await claim_of(request),
     )
     accept = partial(runtime.batches.accept, wanted)
-    read = await once(request, wanted.claim, accept, partial(_replayed, runtime))
-    return await _accepted(request, read)
+    read = await once(request, wanted.claim, accept, partial(replayed, runtime))
+    return await accepted(request, read)
 
 
 @router.get("/batches", response_model=BatchList)
@@ -106,7 +103,7 @@ async def get_batch(
     batch_id: BatchId, runtime: RuntimeDep, request: Request, wait_s: WaitDep
 ) -> Response:
     waiting = runtime.batches.wait(batch_id, wait_s)
-    return await _shown(runtime, await until_disconnect(request, waiting))
+    return await shown(runtime, await until_disconnect(request, waiting))
 
 
 @router.post(
@@ -116,7 +113,7 @@ async def get_batch(
 )
 @needs(EXECUTE)
 async def pause_batch(batch_id: BatchId, runtime: RuntimeDep) -> Response:
-    return await _shown(runtime, await runtime.batches.pause(batch_id))
+    return await shown(runtime, await runtime.batches.pause(batch_id))
 
 
 @router.post(
@@ -126,7 +123,7 @@ async def pause_batch(batch_id: BatchId, runtime: RuntimeDep) -> Response:
 )
 @needs(EXECUTE)
 async def resume_batch(batch_id: BatchId, runtime: RuntimeDep) -> Response:
-    return await _shown(runtime, await runtime.batches.resume(batch_id))
+    return await shown(runtime, await runtime.batches.resume(batch_id))
 
 
 @router.post(
@@ -138,7 +135,7 @@ async def resume_batch(batch_id: BatchId, runtime: RuntimeDep) -> Response:
 @needs(EXECUTE)
 async def cancel_batch(batch_id: BatchId, runtime: RuntimeDep) -> Response:
     read = await runtime.batches.cancel(batch_id)
-    return await _shown(runtime, read, status.HTTP_202_ACCEPTED)
+    return await shown(runtime, read, status.HTTP_202_ACCEPTED)
 
 
 @router.post(
@@ -146,7 +143,7 @@ async def cancel_batch(batch_id: BatchId, runtime: RuntimeDep) -> Response:
     status_code=status.HTTP_202_ACCEPTED,
     openapi_extra={"parameters": [KEY, PREFER]},
     response_model=Batch,
-    responses=_ACCEPTED
+    responses=ACCEPTED
     | problem_responses(
         BatchNotFoundError,
         InvalidTransitionError,
@@ -166,29 +163,5 @@ async def retry_failed_items(
     request_id = request.state.request_id
     wanted = BatchRetryingInput(batch_id, options, request_id, await claim_of(request))
     retry = partial(runtime.batches.retry, wanted)
-    read = await once(request, wanted.claim, retry, partial(_replayed, runtime))
-    return await _accepted(request, read)
-
-
-async def _replayed(runtime: Runtime, kept: IdempotencyKey) -> BatchReading:
-    return await runtime.batches.wait(kept.resource_id)
-
-
-async def _accepted(request: Request, read: BatchReading) -> Response:
-    """Answer with a batch, after its end where the client waits so long."""
-    runtime: Runtime = request.app.state.runtime
-    preference = wait_of(request)
-    if preference.wait_s and read.batch.finished_at is None:
-        waiting = runtime.batches.wait(read.id, preference.wait_s)
-        read = await until_disconnect(request, waiting)
-    has_ended = preference.is_async and read.batch.finished_at is not None
-    code = status.HTTP_200_OK if has_ended else status.HTTP_202_ACCEPTED
-    answer = await _shown(runtime, read, code)
-    answer.headers["Location"] = f"/v1/batches/{read.id}"
-    if preference.applied:
-        answer.headers[APPLIED] = preference.applied
-    return answer
-
-
-async def _shown(runtime: Runtime, read: BatchReading, code: int = status.HTTP_200_OK) -> Response:
-    return JSONResponse(batch_document(await runtime.batches.report(read)), code)
+    read = await once(request, wanted.claim, retry, partial(replayed, runtime))
+    return await accepted(request, read)

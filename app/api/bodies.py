@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NoReturn
@@ -50,41 +50,55 @@ async def read_json(request: Request, limits: LimitsSettings) -> tuple[bytes, An
     Raises UnsupportedMediaTypeError, PayloadTooLargeError (before it has all been read),
     MalformedBodyError and InvalidRequestError.
     """
-    _require_json(request.headers.get("content-type"))
-    body = await _read(request, limits.json_bytes)
-    if not body:
-        return body, None
-    value, is_suspect = _parse(body, limits.depth)
+    require_media_type(request, "application/json")
+    body = b"".join([chunk async for chunk in chunks_of(request, limits.json_bytes)])
+    return body, read_value(body, limits.depth) if body else None
+
+
+def read_value(text: bytes, depth: int) -> Any:
+    """Parse JSON; MalformedBodyError, InvalidRequestError with each place that cannot be kept."""
+    value, is_suspect = _parse(text, depth)
     if is_suspect:
-        faults = list(islice(_faults(value, "", limits.depth), MOST_FAULTS))
+        faults = list(islice(_faults(value, "", depth), MOST_FAULTS))
         if faults:
             raise InvalidRequestError("The body cannot be taken.", faults=faults)
-    return body, value
+    return value
 
 
-def _require_json(content_type: str | None) -> None:
+def media_type_of(content_type: str) -> str:
+    """Give the media type without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def require_media_type(request: Request, *names: str) -> None:
+    """Refuse another media type, or another encoding of text: UnsupportedMediaTypeError."""
+    content_type = request.headers.get("content-type")
     if content_type is None:
         return
-    media_type, _, parameters = content_type.partition(";")
+    parameters = content_type.partition(";")[2]
     charset = re.search(r"charset\s*=\s*\"?([^\";\s]+)", parameters, re.IGNORECASE)
-    is_json = media_type.strip().lower() == "application/json"
-    if not is_json or (charset and charset[1].lower() not in {"utf-8", "utf8"}):
-        raise UnsupportedMediaTypeError("The body must be application/json in UTF-8.")
+    is_other = media_type_of(content_type) not in names
+    if is_other or (charset and charset[1].lower() not in {"utf-8", "utf8"}):
+        raise UnsupportedMediaTypeError(f"The body must be {names[0]} in UTF-8.")
 
 
-async def _read(request: Request, longest: int) -> bytes:
-    body = bytearray()
+async def chunks_of(request: Request, longest: int) -> AsyncIterator[bytes]:
+    """Read a body piece by piece, as fast as the pieces are used.
+
+    Raises PayloadTooLargeError as soon as it is known to be too long, and MalformedBodyError.
+    """
     announced = request.headers.get("content-length", "")
     if _LENGTH.fullmatch(announced) and int(announced) > longest:
         raise _too_large(longest)
+    size = 0
     try:
         async for chunk in request.stream():
-            body += chunk
-            if len(body) > longest:
+            size += len(chunk)
+            if size > longest:
                 raise _too_large(longest)
+            yield chunk
     except ClientDisconnect:
         raise MalformedBodyError("The client left before the body's end.") from None
-    return bytes(body)
 
 
 def _too_large(longest: int) -> PayloadTooLargeError:

@@ -43,6 +43,9 @@ class ContractRoute(APIRoute):
     In this order: nothing of a body is read for somebody who may not call.
     """
 
+    more_parameters: frozenset[str] = frozenset()
+    """Query parameters that the endpoint reads by itself."""
+
     @override
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         self.need = need_of(endpoint)
@@ -69,7 +72,7 @@ class ContractRoute(APIRoute):
             parameter.alias
             for parameter in get_flat_params(self.dependant)
             if isinstance(parameter.field_info, params.Query)
-        }
+        } | self.more_parameters
 
         async def handle_strictly(request: Request) -> Response:
             await authorize(request, self.need)

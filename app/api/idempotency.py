@@ -37,6 +37,12 @@ async def claim_of(request: Request) -> Claim | None:
 
     No dependency: FastAPI would take longer to solve it than the rest of most requests takes.
     """
+    key = key_of(request)
+    return None if key is None else claimed(request, key, sha256(await request.body()).digest())
+
+
+def key_of(request: Request) -> bytes | None:
+    """Read a request's key within its scope, None where it has none; InvalidRequestError."""
     written = request.headers.getlist(HEADER)
     if not written:
         return None
@@ -46,12 +52,14 @@ async def claim_of(request: Request) -> Claim | None:
         raise InvalidRequestError("The idempotency key is not valid.", faults=[fault])
     caller: Caller = request.state.caller
     scope = (caller.key_id or "", request.method, request.scope["path"], key)
-    prefer = ", ".join(request.headers.getlist("prefer"))
+    return _joined(*(sha256(part.encode()).digest() for part in scope))
+
+
+def claimed(request: Request, key: bytes, body_hash: bytes) -> Claim:
+    """Say that this very request claims a key; the hash is its body's SHA-256."""
+    prefer = ", ".join(request.headers.getlist("prefer")).encode()
     query: bytes = request.scope["query_string"]
-    return Claim(
-        key=_digest(*(part.encode() for part in scope)),
-        request=_digest(query, prefer.encode(), await request.body()),
-    )
+    return Claim(key, _joined(sha256(query).digest(), sha256(prefer).digest(), body_hash))
 
 
 async def once(
@@ -84,6 +92,6 @@ def _unquoted(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text
 
 
-def _digest(*parts: bytes) -> bytes:
-    """Hash parts so that no two lists of parts are alike."""
-    return sha256(b"".join(sha256(part).digest() for part in parts)).digest()
+def _joined(*hashes: bytes) -> bytes:
+    """Hash hashes, so that no two lists of what they are of are alike."""
+    return sha256(b"".join(hashes)).digest()

@@ -18,10 +18,8 @@ JSON_LINES = "application/jsonl"
 NAMES = (JSON_LINES, "application/x-ndjson")
 """How JSON Lines are called, the contract's name first."""
 
-DESCRIBED: dict[str, Any] = {
-    "content": {JSON_LINES: {"schema": {"type": "string", "format": "binary"}}}
-}
-"""An answer of JSON Lines in OpenAPI, beside the same in JSON."""
+LINES: dict[str, Any] = {JSON_LINES: {"schema": {"type": "string", "format": "binary"}}}
+"""JSON Lines as the content of a body in OpenAPI."""
 
 
 class JSONLinesResponse(StreamingResponse):

@@ -1,6 +1,6 @@
 """The items of batches: rows of `executions`, whose ids are one range for each batch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -21,23 +21,31 @@ SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 _TABLE = Execution.__table__.c
 
-_COMMON = {
-    "batch_id": "uuid",
-    "program_id": "uuid",
-    "program_name": "text",
-    "program_revision": "int",
-    "signature_id": "uuid",
-    "signature_name": "text",
-    "signature_version": "int",
-    "adapter_type": "text",
-    "execution_options": "json",
-    "metadata": "json",
-    "request_id": "text",
-}
-"""The columns that are the same for all items of a batch, and their types."""
+_COMMON = (
+    "batch_id",
+    "program_id",
+    "program_name",
+    "program_revision",
+    "signature_id",
+    "signature_name",
+    "signature_version",
+    "adapter_type",
+    "execution_options",
+    "metadata",
+    "request_id",
+)
+"""The columns that are the same for all items of a batch."""
 
-_OWN = {"id": "uuid", "item_index": "int", "custom_id": "text", "inputs": "json", "error": "json"}
-"""The columns that each item brings, and their types."""
+_DOCUMENTS = {"execution_options", "metadata"}
+"""Those of them that are written as JSON."""
+
+_COLUMNS = (
+    *_COMMON,
+    *("attempts", "created_at"),
+    *("id", "item_index", "custom_id", "inputs", "error"),
+    *("status", "outcome", "duration_ms", "finished_at"),
+)
+_PENDING = (ExecutionStatus.PENDING, None, None, None)
 
 _COUNT_ENDED = """
 counted AS (
@@ -45,26 +53,6 @@ counted AS (
     SELECT program_id, count(*), now() FROM ended GROUP BY program_id
 )
 """
-_ADD = text(f"""
-WITH added AS (
-    INSERT INTO executions ({", ".join([*_COMMON, *_OWN])},
-        attempts, created_at, status, outcome, duration_ms, finished_at)
-    SELECT {", ".join(f"CAST(:{name} AS {kind})" for name, kind in _COMMON.items())},
-        {", ".join(f"n.{name}" for name in _OWN)}, '[]', now(),
-        CASE WHEN n.error IS NULL THEN '{ExecutionStatus.PENDING}'
-            ELSE '{ExecutionStatus.FAILED}' END,
-        CASE WHEN n.error IS NOT NULL THEN '{Outcome.VALIDATION_ERROR}' END,
-        CASE WHEN n.error IS NOT NULL THEN 0 END,
-        CASE WHEN n.error IS NOT NULL THEN now() END
-    FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _OWN.items())})
-        AS n ({", ".join(_OWN)})
-    RETURNING program_id, finished_at
-), ended AS (
-    SELECT program_id FROM added WHERE finished_at IS NOT NULL
-), {_COUNT_ENDED}
-SELECT count(*) FROM ended
-""")  # noqa: S608 - our own columns and states
-
 _HOLD = text("""
 SELECT next_index, least(next_index + :limit, total_items) FROM batches
 WHERE id = :batch_id FOR UPDATE
@@ -94,6 +82,21 @@ class NewItem:
     custom_id: str | None
     inputs: Any
     error: Mapping[str, Any] | None = None
+
+
+class ItemRow(NamedTuple):
+    """What an item brings to its record: JSON is text."""
+
+    item_index: int
+    custom_id: str | None
+    inputs: str
+    error: str | None
+
+
+def row_of(item: NewItem) -> ItemRow:
+    """Write an item's JSON."""
+    error = None if item.error is None else dump_document(item.error)
+    return ItemRow(item.index, item.custom_id, dump_document(item.inputs), error)
 
 
 @dataclass(frozen=True)
@@ -128,27 +131,31 @@ class BatchItemStore:
         self._session = session
 
     async def add(
-        self, common: Mapping[str, Any], first_place: int, items: Sequence[NewItem]
+        self, common: Mapping[str, Any], first_place: int, rows: Iterable[ItemRow]
     ) -> None:
-        """Add items from a place on; `common` are the columns that are the same for all of them."""
-        batch_id: UUID = common["batch_id"]
-        same = {
-            name: dump_document(common[name]) if kind == "json" else common[name]
-            for name, kind in _COMMON.items()
-        }
-        own = {
-            "id": [item_id(batch_id, first_place + number) for number in range(len(items))],
-            "item_index": [item.index for item in items],
-            "custom_id": [item.custom_id for item in items],
-            "inputs": [dump_document(item.inputs) for item in items],
-            "error": [item.error and dump_document(item.error) for item in items],
-        }
-        await self._session.execute(_ADD, same | own)
+        """Add items from a place on; `common` are the columns that are the same for all of them.
 
-    async def delete(self, batch_id: UUID, first_place: int, count: int) -> None:
-        """Remove items of a batch that has not come about."""
-        low, high = item_id(batch_id, first_place), item_id(batch_id, first_place + count - 1)
-        await self._session.execute(delete(Execution).where(_TABLE.id.between(low, high)))
+        Those with an error have failed, and are counted with their batch.
+        """
+        batch_id: UUID = common["batch_id"]
+        now = (await self._session.scalars(select(func.now()))).one()
+        failed = (ExecutionStatus.FAILED, Outcome.VALIDATION_ERROR, 0.0, now)
+        documents = {name: dump_document(common[name]) for name in _DOCUMENTS}
+        same = (*({**common, **documents}[name] for name in _COMMON), "[]", now)
+        records = (
+            (*same, item_id(batch_id, place), *row, *(_PENDING if row.error is None else failed))
+            for place, row in enumerate(rows, first_place)
+        )
+        connection = await (await self._session.connection()).get_raw_connection()
+        link: Any = connection.driver_connection
+        await link.copy_records_to_table("executions", records=records, columns=_COLUMNS)
+
+    async def delete_slice(self, batch_id: UUID, limit: int = SLICE) -> bool:
+        """Remove some items of a batch that has not come about; False where there are none."""
+        within = _TABLE.id.between(*item_range(batch_id))
+        some = select(_TABLE.id).where(within).order_by(_TABLE.id).limit(limit)
+        statement = delete(Execution).where(within, _TABLE.id.in_(some)).returning(_TABLE.id)
+        return bool((await self._session.scalars(statement)).all())
 
     async def cancel_slice(
         self, batch_id: UUID, error: Mapping[str, Any], limit: int = SLICE

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Select,
     and_,
     cast,
-    delete,
     func,
     insert,
     select,
@@ -23,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import BatchNotFoundError
-from app.models import Batch, BatchLane, BatchUpload
+from app.models import Batch, BatchLane, ExecutionCount
 from app.models.states import BATCH_MOVES, BatchStatus, batch_origins
 from app.stores.batch_lanes import wake_up
 from app.stores.pages import Page, Paged, on_page, paged
@@ -112,12 +111,20 @@ class BatchStore:
         self._session = session
 
     async def add(self, values: Mapping[str, Any], shares: Sequence[int]) -> None:
-        """Add a batch with a lane for each share; without items it is completed at once."""
+        """Add a batch with a lane for each share; without items it is completed at once.
+
+        Items that have ended with their coming are counted now that it is there.
+        """
         fresh = {**values, "status": BatchStatus.PENDING, "created_at": func.now()}
         if not values["total_items"]:
             ended = {"started_at": func.now(), "finished_at": func.now()}
             fresh |= {"status": BatchStatus.COMPLETED, **ended}
         await self._session.execute(insert(Batch).values(fresh))
+        if ended := values["invalid_items"]:
+            counted = {"program_id": values["program_id"], "ended": ended}
+            await self._session.execute(
+                insert(ExecutionCount).values({**counted, "last_ended_at": func.now()})
+            )
         lanes = [
             {"batch_id": values["id"], "number": number, "share": share}
             for number, share in enumerate(shares)
@@ -242,20 +249,6 @@ class BatchStore:
             )
         )
         await self._session.execute(statement)
-
-    async def add_upload(self, batch_id: UUID, owner_id: UUID) -> None:
-        """Say that items are coming in, of a batch that is not there yet."""
-        values = {"id": batch_id, "owner_id": owner_id, "created_at": func.now()}
-        await self._session.execute(insert(BatchUpload).values(values))
-
-    async def end_upload(self, batch_id: UUID) -> None:
-        """Forget an upload, whose batch is there now or whose items are gone."""
-        await self._session.execute(delete(BatchUpload).where(BatchUpload.id == batch_id))
-
-    async def list_uploads(self) -> Sequence[BatchUpload]:
-        """List what is coming in, the oldest first."""
-        query = select(BatchUpload).order_by(BatchUpload.id)
-        return (await self._session.scalars(query)).all()
 
     async def _hold_lanes(self, which: ColumnElement[bool]) -> None:
         """Hold lanes as their holders do: before their batch.

@@ -13,7 +13,7 @@ from app.models import Execution, Process, Program, Signature
 from app.models.ids import Ids, first_id
 from app.models.states import ExecutionStatus, Outcome
 from app.policies.clock import SystemClock
-from app.stores.batch_items import NewItem
+from app.stores.batch_items import NewItem, row_of
 from app.stores.batch_lanes import HeldLane, Item
 
 IDS = Ids(SystemClock())
@@ -127,7 +127,7 @@ async def a_batch(
         )
         for place in range(total)
     ]
-    await tx.batch_items.add(common, 0, items)
+    await tx.batch_items.add(common, 0, map(row_of, items))
     defaults = {
         "id": batch_id,
         "program_id": common["program_id"],

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from app.database import Database, Transaction
 from app.models.ids import item_id, place_of
 from app.models.states import ExecutionStatus, Outcome
-from app.stores.batch_items import ItemFilter, NewItem
+from app.stores.batch_items import ItemFilter, NewItem, row_of
 from app.stores.executions import ExecutionFilter
 from app.stores.pages import Page
 from tests.stores.rows import (
@@ -56,7 +56,7 @@ async def test_values_come_back_as_they_went_in(database: Database) -> None:
     """Also those that PostgreSQL cannot turn into text."""
     batch_id, inputs = IDS.new(), {"a": "\x00\ud800", "b": [1e23, 1, 1.0]}
     async with database.transaction() as tx:
-        await tx.batch_items.add(of_items(batch_id), 7, [NewItem(3, None, inputs)])
+        await tx.batch_items.add(of_items(batch_id), 7, [row_of(NewItem(3, None, inputs))])
         found = await tx.executions.get(item_id(batch_id, 7))
     assert repr(found.inputs) == repr(inputs)
     assert (found.item_index, found.custom_id, place_of(found.id)) == (3, None, 7)
@@ -66,10 +66,10 @@ async def test_a_place_is_recorded_once(database: Database) -> None:
     """The primary key itself forbids a second record of an item."""
     batch_id = IDS.new()
     async with database.transaction() as tx:
-        await tx.batch_items.add(of_items(batch_id), 0, [NewItem(0, None, {})])
+        await tx.batch_items.add(of_items(batch_id), 0, [row_of(NewItem(0, None, {}))])
     with pytest.raises(Exception, match="duplicate key"):
         async with database.transaction() as tx:
-            await tx.batch_items.add(of_items(batch_id), 0, [NewItem(0, None, {})])
+            await tx.batch_items.add(of_items(batch_id), 0, [row_of(NewItem(0, None, {}))])
 
 
 async def test_invalid_items_come_in_as_failed(database: Database) -> None:
@@ -160,11 +160,13 @@ async def test_percentiles_are_of_the_durations(database: Database) -> None:
 
 
 async def test_items_without_a_batch_can_be_removed(database: Database) -> None:
-    """Those of one id, and no others."""
+    """Those of one batch and no others, slice by slice."""
     batch_id = IDS.new()
     async with database.transaction() as tx:
-        await tx.batch_items.add(of_items(batch_id), 0, [NewItem(0, None, {})] * 3)
+        await tx.batch_items.add(of_items(batch_id), 0, [row_of(NewItem(0, None, {}))] * 3)
         other = await a_batch(tx, 2)
-        await tx.batch_items.delete(batch_id, 0, 3)
+        assert await tx.batch_items.delete_slice(batch_id, 2)
+        assert await tx.batch_items.delete_slice(batch_id, 2)
+        assert not await tx.batch_items.delete_slice(batch_id, 2)
         left = await tx.executions.list_page(Page(), ExecutionFilter())
     assert {row.batch_id for row in left.items} == {other}

@@ -13,7 +13,7 @@ from app.database import Database, Transaction
 from app.models.ids import item_id
 from app.models.states import ExecutionStatus
 from app.settings import DatabaseSettings
-from app.stores.batch_items import ItemFilter, NewItem
+from app.stores.batch_items import ItemFilter, ItemRow
 from app.stores.batch_lanes import HeldLane, Item
 from app.stores.executions import ExecutionFilter
 from app.stores.pages import Page
@@ -58,11 +58,11 @@ def _acts(
 ) -> Mapping[str, Callable[[], Awaitable[object]]]:
     """Give everything that is done with items."""
     new_id = IDS.new()
-    item = [NewItem(0, None, {})]
+    row = ItemRow(0, None, "{}", None)
     failed = [item_ending(one, ExecutionStatus.FAILED) for one in items]
     return {
-        "add": lambda: tx.batch_items.add(of_items(new_id), 0, item * 50),
-        "delete": lambda: tx.batch_items.delete(new_id, 0, 50),
+        "add": lambda: tx.batch_items.add(of_items(new_id), 0, [row] * 50),
+        "delete": lambda: tx.batch_items.delete_slice(new_id, 50),
         "claim": lambda: tx.lanes.claim(lane, 5),
         "note": lambda: tx.lanes.note_attempts(lane, items),
         "finish": lambda: tx.lanes.finish(lane, failed),

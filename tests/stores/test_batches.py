@@ -179,15 +179,3 @@ async def test_what_others_cancel_is_counted_at_once(database: Database) -> None
         await tx.batches.hold(batch_id)
         await tx.batches.count_cancelled(batch_id, was_pending=True)
         assert counts(await tx.batches.get(batch_id)) == [2, 0, 0, 0, 1]
-
-
-async def test_an_upload_is_known_until_it_ends(database: Database) -> None:
-    """By the id that its batch will have."""
-    batch_id, owner_id = IDS.new(), IDS.new()
-    async with database.transaction() as tx:
-        await tx.batches.add_upload(batch_id, owner_id)
-        assert [(one.id, one.owner_id) for one in await tx.batches.list_uploads()] == [
-            (batch_id, owner_id)
-        ]
-        await tx.batches.end_upload(batch_id)
-        assert await tx.batches.list_uploads() == []

@@ -8,14 +8,13 @@ from uuid import UUID
 
 from typing_extensions import override
 
-from app.actions.batch_processing.acceptance import (
-    AcceptanceTools,
-    BatchAcceptance,
-    BatchAcceptanceInput,
-)
+from app.actions.batch_processing.acceptance import BatchAcceptance
+from app.actions.batch_processing.asking import BatchAcceptanceInput, listed
 from app.actions.batch_processing.closing import BatchClosing
+from app.actions.batch_processing.intake import BatchIntake
 from app.actions.batch_processing.lane import LaneTools, Leave, run_lane
 from app.actions.batch_processing.options import BatchOptions
+from app.actions.batch_processing.storing import AcceptanceTools, BatchStoring
 from app.actions.batch_processing.taking import LaneTaking
 from app.actions.batch_processing.validation import Incoming
 from app.actions.program_execution.runs import Runs
@@ -28,6 +27,7 @@ from app.policies.clock import Clock, SystemClock
 from app.policies.shield import Shield
 from app.policies.solitude import Solitude
 from app.processes.channel import ControlChannel
+from app.processes.uploads import AbandonedUploads
 from app.stores.batches import BatchReading
 from app.stores.pages import Page
 from app.telemetry.metrics import Metrics
@@ -78,9 +78,11 @@ def an_acceptance(
     database: Database, *adapters: Adapter, reached: Reached = nothing
 ) -> BatchAcceptance:
     """Build the acceptance of batches."""
-    ids = new_ids()
-    tools = AcceptanceTools(ids, SystemClock(), Shield(), Metrics(), ids.new, reached)
-    return BatchAcceptance(database, a_catalogue(database), AdapterRegistry(adapters), tools)
+    ids, clock, catalogue = new_ids(), SystemClock(), a_catalogue(database)
+    abandoned, registry = AbandonedUploads(database, ids.new), AdapterRegistry(adapters)
+    tools = AcceptanceTools(ids, clock, Shield(), Metrics(), ids.new, abandoned.add, reached)
+    store = BatchStoring(database, catalogue, registry, tools)
+    return BatchAcceptance(BatchIntake(catalogue, registry, clock), store)
 
 
 def wanted(program: Program, inputs: Sequence[Any], **members: Any) -> BatchAcceptanceInput:
@@ -90,8 +92,10 @@ def wanted(program: Program, inputs: Sequence[Any], **members: Any) -> BatchAcce
         for name in list(members)
         if name in BatchAcceptanceInput.__dataclass_fields__
     }
-    items = [Incoming(index, None, one) for index, one in enumerate(inputs)]
-    return BatchAcceptanceInput(program.id, items, options=BatchOptions(**members), **own)
+    items = [
+        Incoming(index, None, one, f"/batch_inputs/{index}") for index, one in enumerate(inputs)
+    ]
+    return BatchAcceptanceInput(program.id, listed(items), options=BatchOptions(**members), **own)
 
 
 async def never() -> bool:

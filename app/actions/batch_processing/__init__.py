@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
-from app.actions.batch_processing.acceptance import AcceptanceTools, BatchAcceptance
+from app.actions.batch_processing.acceptance import BatchAcceptance
 from app.actions.batch_processing.cancellation import BatchCancellation
+from app.actions.batch_processing.intake import BatchIntake
 from app.actions.batch_processing.pausing import BatchMoving
 from app.actions.batch_processing.reporting import BatchReporting
 from app.actions.batch_processing.results import BatchResulting, BatchResultStreaming
 from app.actions.batch_processing.retrying import BatchRetrying
+from app.actions.batch_processing.storing import AcceptanceTools, BatchStoring
 from app.actions.batch_processing.waiting import BatchWaiting
 from app.actions.execution_waiting import ExecutionEnds
 from app.actions.program_catalogue import ProgramCatalogue
@@ -21,6 +23,8 @@ class Batches:
     """What clients may ask for of batches."""
 
     accept: BatchAcceptance
+    take_in: BatchIntake
+    store: BatchStoring
     wait: BatchWaiting
     report: BatchReporting
     list_results: BatchResulting
@@ -41,9 +45,12 @@ class Batches:
         tools: AcceptanceTools,
     ) -> "Batches":
         """Build all of it; what must work at full load too has the reserved connections."""
-        accept = BatchAcceptance(database, catalogue, adapters, tools)
+        take_in = BatchIntake(catalogue, adapters, tools.clock)
+        store = BatchStoring(database, catalogue, adapters, tools)
         return cls(
-            accept=accept,
+            accept=BatchAcceptance(take_in, store),
+            take_in=take_in,
+            store=store,
             wait=BatchWaiting(database, ends, tools.clock),
             report=BatchReporting(database),
             list_results=BatchResulting(database),
@@ -51,5 +58,5 @@ class Batches:
             pause=BatchMoving(reserved, BatchStore.pause),
             resume=BatchMoving(reserved, BatchStore.resume),
             cancel=BatchCancellation(reserved),
-            retry=BatchRetrying(database, accept),
+            retry=BatchRetrying(database, take_in, store),
         )

@@ -1,15 +1,15 @@
 """Run the rest of an ended batch again: what failed and what never ran, as a new batch."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from app.actions.batch_processing.acceptance import (
-    BatchAcceptance,
-    BatchAcceptanceInput,
-)
+from app.actions.batch_processing.asking import BatchAcceptanceInput
+from app.actions.batch_processing.intake import BatchIntake
 from app.actions.batch_processing.options import BatchOptions
+from app.actions.batch_processing.storing import BatchStoring
 from app.actions.batch_processing.validation import Incoming, OnInvalid
 from app.database import Database
 from app.errors import InvalidTransitionError, NothingToRetryError
@@ -31,9 +31,10 @@ class BatchRetryingInput:
 class BatchRetrying:
     """Makes a batch out of another's rest, whose items keep their index and name."""
 
-    def __init__(self, database: Database, accept: BatchAcceptance) -> None:
+    def __init__(self, database: Database, take_in: BatchIntake, store: BatchStoring) -> None:
         self._database = database
-        self._accept = accept
+        self._take_in = take_in
+        self._store = store
 
     async def __call__(self, asked: BatchRetryingInput) -> BatchReading:
         """Give the new batch; the old one does not change.
@@ -45,12 +46,9 @@ class BatchRetrying:
             batch = (await tx.batches.get(asked.batch_id)).batch
         if batch.finished_at is None:
             raise InvalidTransitionError(f"The batch is {batch.status}: it has not ended.")
-        items = await self._rest(asked.batch_id)
-        if not items:
-            raise NothingToRetryError("Every item of the batch is completed.")
         wanted = BatchAcceptanceInput(
             program_id=batch.program_id,
-            items=items,
+            items=partial(self._rest, asked.batch_id),
             options=BatchOptions(**{**batch.batch_options, **asked.options}),
             on_invalid=OnInvalid.RECORD,
             metadata=batch.metadata_,
@@ -58,15 +56,18 @@ class BatchRetrying:
             claim=asked.claim,
             retry_of=asked.batch_id,
         )
-        return await self._accept(wanted)
+        async with self._take_in(wanted) as intake:
+            if not intake.spool.count:
+                raise NothingToRetryError("Every item of the batch is completed.")
+            return await self._store(wanted, intake)
 
-    async def _rest(self, batch_id: UUID) -> list[Incoming]:
-        rest: list[Incoming] = []
+    async def _rest(self, batch_id: UUID) -> AsyncIterator[Incoming]:
         after = None
         while True:
             async with self._database.transaction() as tx:
                 found = await tx.batch_items.list_unfinished(batch_id, after, SLICE)
-            rest += [Incoming(one.item_index or 0, one.custom_id, one.inputs) for one in found]
+            for one in found:
+                yield Incoming(one.item_index or 0, one.custom_id, one.inputs, at="")
             if len(found) < SLICE:
-                return rest
+                return
             after = found[-1].id

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from app.actions.batch_processing.names import Names
 from app.adapters.errors import AdapterError, ErrorType
 from app.errors import Fault, InvalidInputsError
 from app.signatures.compile import CompiledSignature, ValuesError
@@ -35,63 +36,60 @@ class Incoming:
     """An item as it comes: its index, the client's name of it, and what is to be its inputs.
 
     Without a name it may still bring one: exactly `{custom_id, inputs}` in place of the inputs,
-    unless the signature has inputs that are called so.
+    unless the signature has inputs that are called so. `at` is its place in the request, a JSON
+    Pointer. Where it could not be read, `faults` say why, and the inputs are its text.
     """
 
     index: int
     custom_id: str | None
     inputs: Any
+    at: str
+    faults: Sequence[Fault] = ()
 
 
 class ItemValidation:
-    """Validates the items of one batch, one after the other, and keeps what it finds wrong.
+    """Validates the items of one batch, one after the other, and keeps what it finds wrong."""
 
-    Faults are told under a JSON Pointer, by the place of the item among those that came.
-    """
-
-    def __init__(self, compiled: CompiledSignature, under: str) -> None:
+    def __init__(self, compiled: CompiledSignature) -> None:
         self._compiled = compiled
-        self._under = under
         self._may_be_named = _NAMED.isdisjoint(field.name for field in compiled.definition.inputs)
-        self._names = set[str]()
+        self._names = Names()
         self._faults = list[Fault]()
-        self._count = 0
-        self._error_count = 0
+        self.error_count = 0
 
     def __call__(self, incoming: Incoming) -> NewItem:
         """Give an item to store, with an error and as it came where it is not valid."""
-        under = f"{self._under}/{self._count}"
-        self._count += 1
+        if incoming.faults:
+            self._keep([fault.under(incoming.at) for fault in incoming.faults])
+            return NewItem(incoming.index, None, incoming.inputs, _error_of(incoming.faults))
         if self._may_be_named and _brings_name(incoming):
-            return self._named_item(incoming, under)
-        return self._item(incoming, under)
+            return self._named_item(incoming)
+        return self._item(incoming)
 
-    def refuse(self) -> None:
-        """Raise InvalidInputsError where an item was not valid."""
-        if self._error_count:
-            raise InvalidInputsError(
-                f"The items of the batch have {self._error_count} faults.",
-                faults=self._faults,
-                members={"error_count": self._error_count},
-            )
+    def refusal(self) -> InvalidInputsError | None:
+        """Say what was wrong with the items, if anything."""
+        if not self.error_count:
+            return None
+        return InvalidInputsError(
+            f"The items of the batch have {self.error_count} faults.",
+            faults=self._faults,
+            members={"error_count": self.error_count},
+        )
 
-    def _named_item(self, incoming: Incoming, under: str) -> NewItem:
+    def _named_item(self, incoming: Incoming) -> NewItem:
         name, inputs = incoming.inputs["custom_id"], incoming.inputs["inputs"]
-        fault = self._name_fault(name)
+        fault, at = self._name_fault(name), f"{incoming.at}/inputs"
         if fault is not None:
-            self._keep([fault.under(under)])
-            self._item(
-                Incoming(incoming.index, None, inputs), f"{under}/inputs"
-            )  # tells its faults
+            self._keep([fault.under(incoming.at)])
+            self._item(Incoming(incoming.index, None, inputs, at))  # tells its faults
             return NewItem(incoming.index, None, incoming.inputs, _error_of([fault]))
-        self._names.add(name)
-        return self._item(Incoming(incoming.index, name, inputs), f"{under}/inputs")
+        return self._item(Incoming(incoming.index, name, inputs, at))
 
-    def _item(self, incoming: Incoming, under: str) -> NewItem:
+    def _item(self, incoming: Incoming) -> NewItem:
         try:
             inputs: Any = self._compiled.validate_inputs(incoming.inputs)
         except ValuesError as invalid:
-            self._keep([fault.under(under) for fault in invalid.faults])
+            self._keep([fault.under(incoming.at) for fault in invalid.faults])
             error = _error_of([fault.under("/inputs") for fault in invalid.faults])
             return NewItem(incoming.index, incoming.custom_id, incoming.inputs, error)
         return NewItem(incoming.index, incoming.custom_id, inputs)
@@ -101,13 +99,13 @@ class ItemValidation:
             expected = f"text of 1 to {LONGEST_NAME} characters"
             message = f"custom_id must be {expected}, not {shown(name)}"
             return Fault("/custom_id", "custom_id", message, expected, shown(name))
-        if name in self._names:
+        if not self._names.is_new(name):
             message = f"another item is called {shown(name)} already"
             return Fault("/custom_id", "duplicate_custom_id", message, received=shown(name))
         return None
 
     def _keep(self, faults: Sequence[Fault]) -> None:
-        self._error_count += len(faults)
+        self.error_count += len(faults)
         self._faults += faults[: TOLD_FAULTS - len(self._faults)]
 
 

@@ -1,22 +1,26 @@
 """A batch is taken in whole or not at all, however large it is and whoever is quicker."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from app.actions.batch_processing.acceptance import BatchAcceptanceInput
+from app.actions.batch_processing.asking import BatchAcceptanceInput, listed
 from app.actions.batch_processing.validation import Incoming, OnInvalid
 from app.checkpoints import Checkpoint
-from app.database import Database
+from app.database import Database, Transaction
 from app.errors import DatabaseUnavailableError, InvalidInputsError, ProgramNotReadyError
 from app.models.idempotency_keys import Claim
 from app.models.states import ProgramStatus
+from app.processes.uploads import AbandonedUploads
 from app.stores.batch_items import SLICE
 from app.stores.executions import ExecutionFilter
 from app.stores.idempotency_keys import KeyChangedError
 from app.stores.pages import Page
+from tests.stores.rows import a_process
 from tests.stores.test_batches import counts
 from tests.support.adapters import ScriptedAdapter
 from tests.support.batches import an_acceptance, questions, reading, wanted
@@ -29,7 +33,7 @@ async def left(database: Database) -> tuple[int, int]:
     """Count the records, and the uploads."""
     async with database.transaction() as tx:
         records = await tx.executions.list_page(Page(1), ExecutionFilter())
-        return len(records.items), len(await tx.batches.list_uploads())
+        return len(records.items), len(await tx.batch_uploads.list_all())
 
 
 async def test_a_batch_of_many_slices_is_there_when_all_of_it_is(database: Database) -> None:
@@ -39,7 +43,7 @@ async def test_a_batch_of_many_slices_is_there_when_all_of_it_is(database: Datab
     async def look() -> None:
         async with database.transaction() as tx:
             batches = (await tx.batches.list_page(Page())).items
-            seen.append((len(batches), len(await tx.batches.list_uploads())))
+            seen.append((len(batches), len(await tx.batch_uploads.list_all())))
 
     def reached(checkpoint: Checkpoint) -> None:
         if checkpoint is Checkpoint.BATCH_ACCEPTING:
@@ -103,7 +107,7 @@ async def test_what_cannot_be_removed_is_left_with_its_upload(
     accept = an_acceptance(_Leaving(database, away), ScriptedAdapter(), reached=reached)  # type: ignore[arg-type]
     with pytest.raises(DatabaseUnavailableError):
         await accept(wanted(program, questions(SLICE + 1)))
-    assert "is left behind" in caplog.text
+    assert "is removed later" in caplog.text
     assert await left(database) == (1, 1)
 
 
@@ -148,9 +152,11 @@ async def test_others_have_their_turn_while_a_large_batch_is_validated(
 async def test_items_keep_their_index_and_name(database: Database) -> None:
     """Where a batch is another's rest, whose faults stand elsewhere in the request."""
     program = await a_program(database)
-    items = [Incoming(7, "seven", {"question": "a"}), Incoming(9, "nine", {})]
+    items = listed(
+        [Incoming(7, "seven", {"question": "a"}, "/lines/0"), Incoming(9, "nine", {}, "/lines/1")]
+    )
     accept = an_acceptance(database, ScriptedAdapter())
-    asked = BatchAcceptanceInput(program.id, items, under="/lines", retry_of=program.id)
+    asked = BatchAcceptanceInput(program.id, items, retry_of=program.id)
     with pytest.raises(InvalidInputsError) as refused:
         await accept(asked)
     assert [fault.path for fault in refused.value.faults] == ["/lines/1/question"]
@@ -167,3 +173,32 @@ async def test_a_program_that_is_not_ready_takes_no_batch(database: Database) ->
     program = await a_program(database, status=ProgramStatus.ERROR, error="no such module")
     with pytest.raises(ProgramNotReadyError, match="is error: no such module"):
         await an_acceptance(database, ScriptedAdapter())(wanted(program, questions(1)))
+
+
+async def test_who_was_given_up_amid_an_upload_makes_no_batch(database: Database) -> None:
+    """Another has taken the upload meanwhile, and removes what came in of it."""
+    program = await a_program(database)
+    async with database.transaction() as tx:
+        other = await a_process(tx)
+    taking = AbandonedUploads(database, lambda: other)
+    accept = an_acceptance(_TakenOver(database, taking), ScriptedAdapter())  # type: ignore[arg-type]
+    with pytest.raises(DatabaseUnavailableError, match="has not heard"):
+        await accept(wanted(program, questions(SLICE + 1)))
+    assert await left(database) == (0, 0)
+
+
+class _TakenOver:
+    """A database in which somebody takes over each upload as soon as there is one."""
+
+    def __init__(self, database: Database, taking: AbandonedUploads) -> None:
+        self._database = database
+        self._taking = taking
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with self._database.transaction() as tx:
+            yield tx
+        await self._taking()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)

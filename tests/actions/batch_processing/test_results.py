@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.actions.batch_processing.acceptance import BatchAcceptanceInput
+from app.actions.batch_processing.asking import BatchAcceptanceInput, listed
 from app.actions.batch_processing.results import REACH, BatchResultStreaming
 from app.actions.batch_processing.validation import Incoming, OnInvalid
 from app.database import Database
@@ -28,7 +28,7 @@ async def test_a_few_ended_items_are_found_among_many(database: Database) -> Non
 async def test_of_a_rest_the_old_indexes_count(database: Database) -> None:
     """They are not the places of its items."""
     program = await a_program(database)
-    items = [Incoming(7, None, {}), Incoming(9, None, {})]
+    items = listed([Incoming(7, None, {}, "/0"), Incoming(9, None, {}, "/1")])
     rest = BatchAcceptanceInput(
         program.id, items, on_invalid=OnInvalid.RECORD, retry_of=new_ids().new()
     )

@@ -1,9 +1,14 @@
 """The rest of a batch is all of it, however much that is."""
 
-from app.actions.batch_processing.acceptance import BatchAcceptanceInput
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from app.actions.batch_processing.asking import BatchAcceptanceInput
+from app.actions.batch_processing.intake import Intake
 from app.actions.batch_processing.retrying import BatchRetrying, BatchRetryingInput
+from app.actions.batch_processing.spool import Spool
 from app.database import Database
-from app.stores.batch_items import SLICE
+from app.stores.batch_items import SLICE, NewItem
 from app.stores.batches import BatchReading
 from tests.stores.rows import a_batch
 from tests.support.batches import reading
@@ -13,16 +18,23 @@ async def test_the_rest_of_a_large_batch_is_read_in_slices(database: Database) -
     """Each item once, in order, under its index and name."""
     asked = list[BatchAcceptanceInput]()
 
-    async def accept(wanted: BatchAcceptanceInput) -> BatchReading:
+    @asynccontextmanager
+    async def take_in(wanted: BatchAcceptanceInput) -> AsyncIterator[Intake]:
         asked.append(wanted)
+        with Spool() as spool:
+            spool.add(NewItem(0, None, {}))
+            yield Intake(spool, None)
+
+    async def store(_wanted: BatchAcceptanceInput, _intake: Intake) -> BatchReading:
         return await reading(database, batch_id)
 
     async with database.transaction() as tx:
         batch_id = await a_batch(tx, SLICE + 1, invalid=range(SLICE + 1))
         assert await tx.batches.close(batch_id, {})
-    retry = BatchRetrying(database, accept)  # type: ignore[arg-type]
+    retry = BatchRetrying(database, take_in, store)  # type: ignore[arg-type]
     await retry(BatchRetryingInput(batch_id))
     (wanted,) = asked
     assert wanted.retry_of == batch_id
-    assert [item.index for item in wanted.items] == list(range(SLICE + 1))
-    assert wanted.items[-1].custom_id == f"item {SLICE}"
+    items = [item async for item in wanted.items()]
+    assert [item.index for item in items] == list(range(SLICE + 1))
+    assert items[-1].custom_id == f"item {SLICE}"

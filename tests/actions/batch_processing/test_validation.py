@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.actions.batch_processing.validation import LONGEST_NAME, Incoming, ItemValidation
-from app.errors import InvalidInputsError
+from app.errors import Fault
 from app.signatures.compile import CompiledSignature
 from app.signatures.notation import parse_notation
 from app.stores.batch_items import NewItem
@@ -14,21 +14,21 @@ from app.stores.batch_items import NewItem
 
 def a_validation(notation: str = "question: string, n: integer = 1 -> a") -> ItemValidation:
     """Validate items of a signature."""
-    return ItemValidation(CompiledSignature(parse_notation(notation)), "/batch_inputs")
+    return ItemValidation(CompiledSignature(parse_notation(notation)))
 
 
 def validated(validation: ItemValidation, *inputs: Any) -> list[NewItem]:
     """Validate items one after the other."""
-    return [validation(Incoming(number, None, one)) for number, one in enumerate(inputs)]
+    return [
+        validation(Incoming(number, None, one, f"/batch_inputs/{number}"))
+        for number, one in enumerate(inputs)
+    ]
 
 
 def faults(validation: ItemValidation) -> Mapping[str, str]:
     """Give the code of each fault by its place; none where nothing is refused."""
-    try:
-        validation.refuse()
-    except InvalidInputsError as refused:
-        return {fault.path: fault.code for fault in refused.faults}
-    return {}
+    refusal = validation.refusal()
+    return {fault.path: fault.code for fault in refusal.faults} if refusal else {}
 
 
 def test_an_item_may_bring_its_name() -> None:
@@ -98,3 +98,13 @@ def test_inputs_that_are_called_so_are_inputs(field: str) -> None:
     others = a_validation()
     validated(others, {"custom_id": "x"}, {"custom_id": "x", "inputs": {}, "n": 1})
     assert [*faults(others).values()].count("unknown_field") == 3
+
+
+def test_an_item_that_could_not_be_read_keeps_its_text() -> None:
+    """Its faults are told at its place, and stand in its error."""
+    validation = a_validation()
+    fault = Fault("/n", "out_of_range", "the number is out of range")
+    item = validation(Incoming(0, None, '{"n": 1e999}', "/lines/4", [fault]))
+    assert faults(validation) == {"/lines/4/n": "out_of_range"}
+    assert (item.custom_id, item.inputs) == (None, '{"n": 1e999}')
+    assert (item.error or {})["message"] == "the number is out of range"

@@ -1,0 +1,56 @@
+"""Uploads that nobody goes on with: what came in of them is removed."""
+
+import logging
+from collections.abc import Callable
+from uuid import UUID
+
+from app.database import Database
+from app.errors import DatabaseUnavailableError
+
+logger = logging.getLogger(__name__)
+
+
+class AbandonedUploads:
+    """Removes the items of batches that do not come about: of failed uploads, and of dead owners'.
+
+    Every process does it, each upload by one of them; what cannot be done now is done later.
+    """
+
+    def __init__(self, database: Database, owner_id: Callable[[], UUID]) -> None:
+        self._database = database
+        self._owner_id = owner_id
+        self._left = dict[UUID, UUID]()
+
+    async def __call__(self) -> None:
+        """Remove what dead processes and earlier tries have left."""
+        async with self._database.transaction() as tx:
+            owner_id = self._owner_id()
+            taken = await tx.batch_uploads.take_abandoned(owner_id)
+        if taken:
+            logger.warning("removing what came in of batches: %s", ", ".join(map(str, taken)))
+        self._left.update(dict.fromkeys(taken, owner_id))
+        for batch_id in list(self._left):
+            await self._remove(batch_id)
+
+    async def add(self, batch_id: UUID, owner_id: UUID) -> None:
+        """Remove what came in of a batch of this process: now, or when the database is back."""
+        self._left[batch_id] = owner_id
+        try:
+            await self._remove(batch_id)
+        except DatabaseUnavailableError:
+            logger.warning("what came in of batch %s is removed later", batch_id)
+
+    async def _remove(self, batch_id: UUID) -> None:
+        while await self._remove_slice(batch_id, self._left[batch_id]):
+            pass
+        del self._left[batch_id]
+
+    async def _remove_slice(self, batch_id: UUID, owner_id: UUID) -> bool:
+        """Remove some; False where none is left, or the batch has come about after all."""
+        async with self._database.transaction() as tx:
+            if not await tx.batch_uploads.hold(batch_id, owner_id):
+                return False
+            if await tx.batch_items.delete_slice(batch_id):
+                return True
+            await tx.batch_uploads.end(batch_id)
+            return False
