@@ -1,6 +1,5 @@
 """The manifests for Kubernetes as they are applied: each overlay, composed by kustomize."""
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -9,16 +8,18 @@ from typing import Any
 
 import yaml
 
+from tests.deploy.tools import find_tool
+
 KUBERNETES = Path(__file__).parent.parent.parent / "deploy" / "kubernetes"
 BASE = "base"
-SOURCES = (BASE, "overlays/production", "overlays/small")
+OVERLAYS = ("overlays/production", "overlays/small")
 
 Manifest = dict[str, Any]
 
 
 def can_compose() -> bool:
     """Tell whether kustomize is here, which kubectl carries; the base can be read without."""
-    return shutil.which("kubectl") is not None
+    return find_tool("kubectl") is not None
 
 
 @cache
