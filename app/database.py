@@ -50,6 +50,7 @@ from app.stores.programs import CHANGED, ProgramStore
 from app.stores.server_connections import ServerConnectionStore
 from app.stores.signatures import SignatureStore
 from app.stores.statistics import StatisticsStore
+from app.stores.webhook_deliveries import WebhookDeliveryStore
 from app.telemetry import spending
 
 logger = logging.getLogger(__name__)
@@ -109,6 +110,11 @@ class Transaction:
     def lanes(self) -> LaneStore:
         """The rows of `batch_lanes`."""
         return LaneStore(self._session)
+
+    @cached_property
+    def webhook_deliveries(self) -> WebhookDeliveryStore:
+        """The rows of `webhook_deliveries`."""
+        return WebhookDeliveryStore(self._session)
 
     @cached_property
     def statistics(self) -> StatisticsStore:

@@ -19,7 +19,8 @@ DspatchError
 │   ├── RevisionNotFoundError
 │   ├── ExecutionNotFoundError
 │   ├── AdapterNotFoundError
-│   └── BatchNotFoundError
+│   ├── BatchNotFoundError
+│   └── DeliveryNotFoundError
 ├── ConflictError                 409
 │   ├── NameTakenError
 │   ├── ProgramNotReadyError
@@ -221,6 +222,12 @@ class BatchNotFoundError(NotFoundError):
     """No batch has this id."""
 
     title = "No such batch"
+
+
+class DeliveryNotFoundError(NotFoundError):
+    """The batch has no delivery of this id; of its progress the newest ones are kept."""
+
+    title = "No such delivery"
 
 
 class ConflictError(DspatchError):

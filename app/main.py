@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 
 from app.api import (
     adapters,
+    batch_deliveries,
     batch_results,
     batch_uploads,
     batches,
@@ -42,6 +43,7 @@ ROUTERS = (
     executions.router,
     batch_uploads.router,  # before the other route of its path
     batches.router,
+    batch_deliveries.router,
     batch_results.router,
     signatures.router,
     signature_checks.router,

@@ -13,6 +13,8 @@ from app.actions.batch_processing import Batches
 from app.actions.batch_processing.closing import BatchClosing
 from app.actions.batch_processing.lane import LaneTools
 from app.actions.batch_processing.storing import AcceptanceTools
+from app.actions.batch_processing.telling import BatchTelling
+from app.actions.callback_check import CallbackCheck
 from app.actions.execution_acceptance import ExecutionAcceptance
 from app.actions.execution_cancellation import ExecutionCancellation
 from app.actions.execution_replaying import ExecutionReplaying
@@ -49,12 +51,14 @@ from app.adapters.signature_modules import SignatureModules
 from app.background import Background, Work, repeatedly
 from app.checkpoints import Reached, crash_at
 from app.database import Database
+from app.jobs.deliveries import DeliveryTools, open_callbacks
 from app.jobs.dispatcher import Dispatcher
 from app.jobs.engine import CONNECTIONS_PER_QUEUE
 from app.jobs.lane_dispatcher import LaneDispatcher
 from app.jobs.sweep import JobSweep
 from app.jobs.waiting import Waiting
 from app.jobs.worker import Worker, new_worker
+from app.models import webhook_deliveries
 from app.models.ids import Ids
 from app.policies.clock import Clock, SystemClock
 from app.policies.drain import Drain
@@ -89,7 +93,7 @@ RESERVED = 4
 FOR_LANES = 6
 """Connections by which lanes hand out and record items, beside those of requests."""
 
-QUEUES = (Dispatcher.queue, LaneDispatcher.queue)
+QUEUES = (Dispatcher.queue, LaneDispatcher.queue, webhook_deliveries.QUEUE)
 
 ENDED_ELSEWHERE_EVERY_S = 1.0
 DIVIDE_LIMITS_EVERY_S = 5.0
@@ -131,6 +135,7 @@ class Runtime:
     replay_program: ProgramReplaying
     replay_execution: ExecutionReplaying
     batches: Batches
+    check_callback: CallbackCheck
     list_held_programs: HeldPrograms
     is_ready: Readiness
     monitor_health: HealthMonitoring
@@ -177,6 +182,7 @@ async def open_runtime(
         modules = SignatureModules(settings.imports.packages, environment)
         preparation, states = ProgramPreparation(adapters), ProgramStates(adapters)
         initialize_program = ProgramInitialization(database, catalogue, preparation, shield)
+        register_program = ProgramRegistration(database, ids, adapters, states, initialize_program)
         change_program = ProgramChange(database, catalogue, adapters, preparation)
         wait_for_execution = ExecutionWaiting(database, ends, clock)
         yield Runtime(
@@ -194,9 +200,7 @@ async def open_runtime(
             validate_signature=SignatureValidation(Tools(modules, adapters, clock)),
             move_signature=SignatureTransition(database),
             check_values=SignatureCheck(database),
-            register_program=ProgramRegistration(
-                database, ids, adapters, states, initialize_program
-            ),
+            register_program=register_program,
             initialize_program=initialize_program,
             change_program=change_program,
             restore_program=ProgramRestoration(database, change_program),
@@ -211,6 +215,7 @@ async def open_runtime(
             replay_program=ProgramReplaying(database, clock),
             replay_execution=ExecutionReplaying(database, wait_for_execution),
             batches=_batches(base, catalogue, ends, shield, runs, abandoned),
+            check_callback=_open_callbacks(stack, base, settings, runs, environment),
             list_held_programs=HeldPrograms(),
             is_ready=Readiness(base.reserved, clock),
             monitor_health=_health(base, settings, runs),
@@ -366,19 +371,28 @@ def _open_lanes(
 ) -> LaneDispatcher:
     database = Database.connect(_narrowed(settings.database, FOR_LANES))
     stack.push_async_callback(database.close)
+    tell = BatchTelling(database, base.ids)
     tools = LaneTools(
         database=database,
         catalogue=catalogue,
         adapters=base.adapters,
         runs=runs,
         solitude=Solitude(),
-        close=BatchClosing(database, base.channel, base.metrics, base.reached),
+        close=BatchClosing(database, base.channel, base.metrics, tell, base.reached),
+        tell=tell,
         metrics=base.metrics,
         clock=base.clock,
         random=base.random,
         keeps_traces=settings.telemetry.content,
     )
     return LaneDispatcher(tools, settings.worker.lanes)
+
+
+def _open_callbacks(
+    stack: AsyncExitStack, base: _Base, settings: Settings, runs: Runs, variables: Mapping[str, str]
+) -> CallbackCheck:
+    at = (base.database, base.reserved, runs.owner_id, base.clock, base.random)
+    return open_callbacks(stack, DeliveryTools(settings, variables, *at))
 
 
 def _open_keyring(stack: AsyncExitStack, base: _Base, patience_s: float) -> Keyring:
@@ -444,7 +458,14 @@ def _batches(
     abandoned: AbandonedUploads,
 ) -> Batches:
     tools = AcceptanceTools(
-        base.ids, base.clock, shield, base.metrics, runs.owner_id, abandoned.add, base.reached
+        ids=base.ids,
+        clock=base.clock,
+        shield=shield,
+        metrics=base.metrics,
+        owner_id=runs.owner_id,
+        abandon=abandoned.add,
+        tell=BatchTelling(base.database, base.ids),
+        reached=base.reached,
     )
     return Batches.on(base.database, base.reserved, ends, catalogue, base.adapters, tools)
 

@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import pydantic_settings
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -292,6 +292,22 @@ class LimitsSettings(Group):
     depth: int = Field(default=64, ge=1, le=64, description="The deepest nesting of a JSON body.")
 
 
+class WebhooksSettings(Group):
+    """How batches call back."""
+
+    secret_env: str = Field(
+        default="DSPATCH_WEBHOOK_SECRET",
+        min_length=1,
+        description="A variable that holds the secret by which deliveries are signed, whsec_ and "
+        "base64; without it no callback is taken.",
+    )
+    allowed_hosts: list[Annotated[str, Field(pattern=r"^[^\s/@]+$")]] = Field(
+        default_factory=list,
+        description="Receivers that would be refused otherwise, each a host or host:port: by http, "
+        "or inside your network.",
+    )
+
+
 class Settings(BaseSettings):
     """Everything an operator may set, by group."""
 
@@ -312,6 +328,7 @@ class Settings(BaseSettings):
     logging: LoggingSettings = LoggingSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     limits: LimitsSettings = LimitsSettings()
+    webhooks: WebhooksSettings = WebhooksSettings()
     crash_at: str | None = Field(
         default=None,
         description="For tests of crashes: `name:n` kills the process by SIGKILL when it reaches "
@@ -376,6 +393,7 @@ def _lines(error: ValidationError) -> Iterator[str]:
 
 def _unknown_variables(settings: Settings) -> Iterator[str]:
     named_by_settings = [
+        settings.webhooks.secret_env,
         *(lm.api_key_env for lm in settings.lms.values()),
         *(adapter.options.get("api_key_env") for adapter in settings.adapters.values()),
     ]

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from app.actions.json_text import json_bytes
 from app.api.auth import READ_RUNS, needs
 from app.api.batch_views import RESULT_PARTS, BatchResults, result_document
 from app.api.contract_route import ContractRoute
@@ -12,7 +13,7 @@ from app.api.deps import BatchId, PageDep, RuntimeDep
 from app.api.executions import parts_of
 from app.api.json_lines import LINES, JSONLinesResponse, lines_asked_for
 from app.api.problems import problem_responses
-from app.api.responses import JSONResponse, json_bytes
+from app.api.responses import JSONResponse
 from app.errors import BatchNotFoundError, Fault, InvalidRequestError
 from app.models import Execution
 from app.models.states import ExecutionStatus, Outcome

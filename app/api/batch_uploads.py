@@ -82,6 +82,7 @@ async def upload_batch(program_id: ProgramId, request: Request) -> Response:
     runtime: Runtime = request.app.state.runtime
     _require_plain(request)
     query, key = _query_of(request), key_of(request)
+    runtime.check_callback(query.progress_callback, "/query/progress_callback")
     lines = LineBody(request, runtime.settings.limits)
     asked = BatchAcceptanceInput(
         program_id=program_id,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from app.actions.batch_processing.documents import document_of
 from app.actions.batch_processing.options import BatchOptions
 from app.actions.batch_processing.reporting import MOST_ITEMS, BatchReport
 from app.actions.batch_processing.validation import OnInvalid
@@ -15,6 +16,7 @@ from app.api.run_options import AttemptMs, Repairs, Retries, RetryDelayMs
 from app.api.views import Document, Instant, RequestBody, View
 from app.models import Execution as ExecutionRow
 from app.models.states import BatchStatus, ExecutionStatus, Outcome
+from app.webhooks.addresses import LONGEST
 
 _DEFAULTS = BatchOptions()
 
@@ -43,6 +45,12 @@ class BatchOptionsBody(RequestBody):
     max_repairs: Repairs = Field(
         default=_DEFAULTS.max_repairs,
         description="How often the model is asked again where its outputs do not validate.",
+    )
+    progress_callback: Annotated[str, Field(strict=True, max_length=LONGEST)] | None = Field(
+        default=_DEFAULTS.progress_callback,
+        description="An https address that is posted the batch's progress, at most once a second, "
+        "and its end: docs/howto/get-called-back.md.",
+        examples=["https://hooks.example.com/dspatch"],
     )
 
 
@@ -201,48 +209,11 @@ def result_document(row: ExecutionRow, hidden: Collection[str]) -> Document:
 
 
 def batch_document(report: BatchReport) -> Document:
-    """Show a batch as a Batch."""
-    read, batch = report.read, report.read.batch
-    usage = {name: getattr(read.tally, name) for name in Usage.model_fields}
+    """Show a batch as a Batch, with its items where the report has them."""
     return {
-        "batch_id": batch.id,
-        "batch_execution_id": batch.id,
-        "program_id": batch.program_id,
-        "program_revision": batch.program_revision,
-        "status": batch.status,
-        "retry_of": batch.retry_of,
-        "batch_options": batch.batch_options,
-        "total_items": batch.total_items,
-        "pending_items": read.pending_items,
-        "running_items": read.running_items,
-        "successful_items": read.successful_items,
-        "failed_items": read.failed_items,
-        "cancelled_items": read.cancelled_items,
-        "success_rate": report.success_rate,
-        "progress": vars(report.progress),
-        "total_duration_ms": report.duration_ms,
-        "average_item_duration_ms": report.average_item_duration_ms,
-        "percentiles": batch.percentiles or dict.fromkeys(Percentiles.model_fields),
-        "usage": usage,
-        "retries": read.tally.retries,
-        "summary": _summary(report),
+        **document_of(report),
         "successful_outputs": _shown(report.successes, BatchSuccess),
         "failures": _shown(report.failures, BatchFailure),
-        "error": batch.error,
-        "metadata": batch.metadata_,
-        "created_at": batch.created_at,
-        "started_at": batch.started_at,
-        "finished_at": batch.finished_at,
-    }
-
-
-def _summary(report: BatchReport) -> Document:
-    duration_ms = report.duration_ms
-    return {
-        "completed": report.read.successful_items,
-        "failed": report.read.failed_items,
-        "total": report.read.batch.total_items,
-        "duration_seconds": None if duration_ms is None else round(duration_ms / 1_000, 6),
     }
 
 

@@ -44,6 +44,8 @@ from app.runtime import Runtime
 
 router = APIRouter(prefix="/v1", tags=["batches"], route_class=ContractRoute)
 
+CALLBACK = "/batch_options/progress_callback"
+
 
 @router.post(
     "/programs/{program_id}/batches",
@@ -65,6 +67,7 @@ async def create_batch(program_id: ProgramId, body: BatchCreate, request: Reques
         Incoming(index, None, inputs, at=f"/batch_inputs/{index}")
         for index, inputs in enumerate(body.batch_inputs)
     ]
+    runtime.check_callback(body.batch_options.progress_callback, CALLBACK)
     wanted = BatchAcceptanceInput(
         program_id=program_id,
         items=listed(items),
@@ -160,6 +163,7 @@ async def retry_failed_items(
 ) -> Response:
     runtime: Runtime = request.app.state.runtime
     options = body.batch_options.model_dump(exclude_unset=True)
+    runtime.check_callback(options.get("progress_callback"), CALLBACK)
     request_id = request.state.request_id
     wanted = BatchRetryingInput(batch_id, options, request_id, await claim_of(request))
     retry = partial(runtime.batches.retry, wanted)

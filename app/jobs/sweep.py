@@ -18,10 +18,11 @@ class JobSweep:
         self._database = database
 
     async def __call__(self) -> None:
-        """Sweep once; and where executions or lanes wait, see to it that somebody knows."""
+        """Sweep once; and where anything waits, see to it that somebody knows."""
         async with self._database.transaction() as tx:
             taken = await tx.jobs.take_back_lost()
             await tx.pending_executions.remind()
             await tx.lanes.remind()
+            await tx.webhook_deliveries.remind()
         if taken:
             logger.warning("took back jobs of dead workers: %s", ", ".join(map(str, taken)))

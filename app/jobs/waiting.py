@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from app.database import Database
-from app.models import batches, pending_executions
+from app.models import batches, pending_executions, webhook_deliveries
 
 
 class Waiting:
@@ -28,5 +28,6 @@ class Waiting:
             self._waiting = {
                 pending_executions.QUEUE: await tx.pending_executions.count(),
                 batches.QUEUE: await tx.lanes.count_waiting(),
+                webhook_deliveries.QUEUE: await tx.webhook_deliveries.count_waiting(),
             }
             self._batches = await tx.batches.count_by_status()

@@ -12,6 +12,7 @@ from app.models.pending_executions import PendingExecution
 from app.models.processes import Process
 from app.models.programs import Program, ProgramRevision
 from app.models.signatures import Signature
+from app.models.webhook_deliveries import WebhookDelivery
 
 __all__ = [
     "ApiKey",
@@ -29,4 +30,5 @@ __all__ = [
     "Program",
     "ProgramRevision",
     "Signature",
+    "WebhookDelivery",
 ]

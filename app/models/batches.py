@@ -54,6 +54,12 @@ class Batch(Base):
     cancelled_items: Mapped[int] = mapped_column(
         server_default=text("0"), comment="Items that were cancelled by nobody who ran them."
     )
+    moves: Mapped[int] = mapped_column(
+        server_default=text("0"), comment="How often its status, or what it will be, has changed."
+    )
+    told_at: Mapped[datetime | None] = mapped_column(
+        Instant, comment="When its receiver was last told of its progress."
+    )
     error: Mapped[dict[str, Any] | None] = mapped_column(
         Document, comment="Why it stopped: type, message, context, recoverable, retry_after."
     )

@@ -62,6 +62,21 @@ class BatchStatus(StrEnum):
     """Stopped because somebody said so."""
 
 
+class DeliveryStatus(StrEnum):
+    """The life of a webhook's delivery."""
+
+    PENDING = "pending"
+    """Waits for its first attempt, or for another."""
+    DELIVERED = "delivered"
+    """The receiver has taken it."""
+    FAILED = "failed"
+    """Every attempt has failed, or the receiver may not be reached."""
+    GONE = "gone"
+    """The receiver wants nothing more of this batch."""
+    SUPERSEDED = "superseded"
+    """A progress that was not taken before the batch's end."""
+
+
 class Outcome(StrEnum):
     """How an execution ended, in finer words than its status."""
 

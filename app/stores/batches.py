@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,10 +22,13 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import BatchNotFoundError
-from app.models import Batch, BatchLane, ExecutionCount
-from app.models.states import BATCH_MOVES, BatchStatus, batch_origins
+from app.models import Batch, BatchLane, ExecutionCount, WebhookDelivery
+from app.models.states import BATCH_MOVES, BatchStatus, DeliveryStatus, batch_origins
 from app.stores.batch_lanes import wake_up
 from app.stores.pages import Page, Paged, on_page, paged
+
+TOLD_EVERY_S = 1.0
+"""How often a batch's receiver is told of its progress at most."""
 
 _LANES = BatchLane.__table__.c
 _LIVE = [status for status, moves in BATCH_MOVES.items() if moves]
@@ -92,6 +95,11 @@ class BatchReading:
     def ended_items(self) -> int:
         """Items that have ended; the number never falls."""
         return self.successful_items + self.failed_items + self.cancelled_items
+
+    @property
+    def sequence(self) -> int:
+        """A number that rises with every change of the counts and of the status."""
+        return 1 + self.batch.moves + self.batch.next_index + self.ended_items
 
     @property
     def pending_items(self) -> int:
@@ -216,7 +224,7 @@ class BatchStore:
         statement = (
             update(Batch)
             .where(Batch.id == batch_id, Batch.status.in_(_LIVE), Batch.stopping.is_(None))
-            .values(stopping=target, error=error)
+            .values(stopping=target, error=error, moves=Batch.moves + 1)
         )
         if not await self._did(statement):
             return False
@@ -231,10 +239,32 @@ class BatchStore:
             .where(Batch.id == batch_id, Batch.status.in_(_LIVE))
             .values(
                 status=status,
+                moves=Batch.moves + 1,
                 percentiles=percentiles,
                 started_at=func.coalesce(Batch.started_at, func.now()),
                 finished_at=func.now(),
             )
+        )
+        return await self._did(statement)
+
+    async def is_to_tell(self, batch_id: UUID) -> bool:
+        """Tell whether a batch's receiver is to be told of its progress now; true once a second.
+
+        Nothing new is told as long as something waits to be, nor after the end.
+        """
+        waits = select(WebhookDelivery.id).where(
+            WebhookDelivery.batch_id == batch_id, WebhookDelivery.status == DeliveryStatus.PENDING
+        )
+        statement = (
+            update(Batch)
+            .where(
+                Batch.id == batch_id,
+                Batch.status.in_(_LIVE),
+                func.coalesce(Batch.told_at, Batch.created_at)
+                <= func.now() - timedelta(seconds=TOLD_EVERY_S),
+                ~waits.exists(),
+            )
+            .values(told_at=func.now())
         )
         return await self._did(statement)
 
@@ -272,7 +302,7 @@ class BatchStore:
         statement = (
             update(Batch)
             .where(Batch.id == batch_id, Batch.status.in_(origins), Batch.stopping.is_(None))
-            .values(status=target, **(values or {}))
+            .values(status=target, moves=Batch.moves + 1, **(values or {}))
         )
         return await self._did(statement)
 

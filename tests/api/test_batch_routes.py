@@ -51,6 +51,7 @@ DEFAULTS = {
     "max_retries": 2,
     "retry_delay": 1_000,
     "max_repairs": 0,
+    "progress_callback": None,
 }
 WAIT = {"Prefer": "wait=30"}
 REPLAYED = "Idempotency-Replayed"

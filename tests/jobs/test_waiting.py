@@ -17,7 +17,7 @@ async def test_what_waits_is_counted_at_each_look(database: Database) -> None:
     async with database.transaction() as tx:
         await a_pending(tx)
         await a_batch(tx, 0, shares=())
-    assert waiting.counts() == {"executions": 1, "lanes": 2}
+    assert waiting.counts() == {"executions": 1, "lanes": 2, "webhooks": 0}
     assert waiting.batches() == {
         "pending": 1,
         "running": 0,

@@ -8,7 +8,7 @@ from app.errors import BatchNotFoundError
 from app.models.states import BATCH_MOVES, BatchStatus
 from app.stores.batches import BatchReading
 from app.stores.pages import Page
-from tests.stores.rows import IDS, a_batch, a_lane, a_running_batch
+from tests.stores.rows import IDS, a_batch, a_lane, a_running_batch, item_ending
 from tests.support.holds import until_held_up
 
 FINAL = [status for status, moves in BATCH_MOVES.items() if not moves]
@@ -179,3 +179,36 @@ async def test_what_others_cancel_is_counted_at_once(database: Database) -> None
         await tx.batches.hold(batch_id)
         await tx.batches.count_cancelled(batch_id, was_pending=True)
         assert counts(await tx.batches.get(batch_id)) == [2, 0, 0, 0, 1]
+
+
+async def test_the_sequence_rises_with_every_change(database: Database) -> None:
+    """Of the counts and of the status, and with nothing else."""
+    async with database.transaction() as tx:
+        batch_id = await a_batch(tx, 2)
+        sequences = list[int]()
+
+        async def note() -> None:
+            sequences.append((await tx.batches.get(batch_id)).sequence)
+
+        await note()
+        await tx.batches.start(batch_id)
+        await note()
+        lane = await a_lane(tx, batch_id)
+        items = await tx.lanes.claim(lane, 1)
+        assert items
+        await note()
+        await tx.lanes.finish(lane, [item_ending(items[0])])
+        await note()
+        for move in (tx.batches.pause, tx.batches.resume):
+            assert await move(batch_id)
+            await note()
+        assert await tx.batches.stop(batch_id, BatchStatus.CANCELLED)
+        await note()
+        await tx.batch_items.cancel_slice(batch_id, {})
+        await note()
+        assert await tx.batches.close(batch_id, P)
+        await note()
+    assert sequences == sorted(set(sequences))
+    async with database.transaction() as tx:
+        assert not await tx.batches.close(batch_id, P)
+        assert (await tx.batches.get(batch_id)).sequence == sequences[-1]

@@ -16,6 +16,7 @@ from app.actions.batch_processing.lane import LaneTools, Leave, run_lane
 from app.actions.batch_processing.options import BatchOptions
 from app.actions.batch_processing.storing import AcceptanceTools, BatchStoring
 from app.actions.batch_processing.taking import LaneTaking
+from app.actions.batch_processing.telling import BatchTelling
 from app.actions.batch_processing.validation import Incoming
 from app.actions.program_execution.runs import Runs
 from app.adapters.base import Adapter, ProgramCall, ProgramResult
@@ -80,7 +81,8 @@ def an_acceptance(
     """Build the acceptance of batches."""
     ids, clock, catalogue = new_ids(), SystemClock(), a_catalogue(database)
     abandoned, registry = AbandonedUploads(database, ids.new), AdapterRegistry(adapters)
-    tools = AcceptanceTools(ids, clock, Shield(), Metrics(), ids.new, abandoned.add, reached)
+    tell = BatchTelling(database, ids)
+    tools = AcceptanceTools(ids, clock, Shield(), Metrics(), ids.new, abandoned.add, tell, reached)
     store = BatchStoring(database, catalogue, registry, tools)
     return BatchAcceptance(BatchIntake(catalogue, registry, clock), store)
 
@@ -120,13 +122,15 @@ class Peer:
         random = Random(0)  # noqa: S311 - jitter
         channel = ControlChannel(self.clock, random)
         self.metrics = Metrics()
+        self.tell = BatchTelling(database, new_ids())
         self.tools = LaneTools(
             database,
             a_catalogue(database),
             AdapterRegistry([adapter]),
             self.runs,
             Solitude(),
-            BatchClosing(database, channel, self.metrics),
+            BatchClosing(database, channel, self.metrics, self.tell),
+            self.tell,
             self.metrics,
             self.clock,
             random,

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from app.actions.batch_processing.item_work import CANCELLED, NEVER_RAN
+from app.actions.batch_processing.telling import BatchTelling
 from app.checkpoints import Checkpoint, Reached, nothing
 from app.database import Database
 from app.models.states import BATCH_MOVES, BatchStatus, Outcome
@@ -25,11 +26,13 @@ class BatchClosing:
         database: Database,
         channel: ControlChannel,
         metrics: Metrics,
+        tell: BatchTelling,
         reached: Reached = nothing,
     ) -> None:
         self._database = database
         self._channel = channel
         self._metrics = metrics
+        self._tell = tell
         self._reached = reached
 
     async def __call__(self, batch_id: UUID) -> None:
@@ -47,6 +50,8 @@ class BatchClosing:
             percentiles = await tx.batch_items.percentiles(batch_id)
         async with self._database.transaction() as tx:
             is_closed = await tx.batches.close(batch_id, percentiles)
+            if is_closed:
+                await self._tell(tx, await tx.batches.get(batch_id))
         if is_closed:
             self._reached(Checkpoint.CLOSED)
             logger.info("batch %s ended with %d items", batch_id, read.ended_items)

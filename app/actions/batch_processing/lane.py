@@ -22,6 +22,7 @@ from app.actions.batch_processing.suspects import (
     least_suspect_first,
     poisonous_ending,
 )
+from app.actions.batch_processing.telling import BatchTelling, ProgressTelling
 from app.actions.patience import patiently
 from app.actions.program_catalogue import ProgramCatalogue
 from app.actions.program_execution.ending import Ending
@@ -62,6 +63,7 @@ class LaneTools:
     runs: Runs
     solitude: Solitude
     close: BatchClosing
+    tell: BatchTelling
     metrics: Metrics
     clock: Clock
     random: Random
@@ -131,6 +133,7 @@ class LaneRun:
         self._batch = batch
         self._options = options
         self._leave = leave
+        self._telling = ProgressTelling(tools.tell, read, tools.clock)
         self._feed = Feed(self._claim, taken.lane.share, options.batch_size, tools.clock)
         self._active = set[Run]()
         self._is_cancelled = False
@@ -139,7 +142,7 @@ class LaneRun:
         """Run to the end of the batch or of the patience with it; raises LaneLostError."""
         self._work = await self._prepared()
         self._records.know(self._taken.left)
-        watching = asyncio.create_task(self._watch(), name="watch a batch")
+        beside = [asyncio.create_task(work) for work in (self._watch(), self._telling())]
         try:
             await self._take_up()
             await self._fill()
@@ -147,7 +150,8 @@ class LaneRun:
                 self.ledger.add(ending_row(item, self._never_ran()))
             await self.ledger.settled()
         finally:
-            watching.cancel()
+            for task in beside:
+                task.cancel()
             await self._feed.close()
 
     async def _prepared(self) -> ItemWork:
@@ -269,6 +273,7 @@ class LaneRun:
         stops = not self._options.continue_on_error
         ended = await self._records.end(rows, stops_at_failure=stops)
         self._tools.runs.reached(Checkpoint.ITEMS_RECORDED)
+        self._telling.note()
         for row in rows:
             if row["id"] in ended:
                 self._count(row)

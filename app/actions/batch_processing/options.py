@@ -18,7 +18,7 @@ class BatchOptions:
     """Times in milliseconds; `timeout_per_item` is of one attempt.
 
     `batch_size` items at most are handed out and recorded together. `retry_failed: false` means no
-    retries.
+    retries. `progress_callback` is the address of who is told of the progress and the end.
     """
 
     batch_size: int = 10
@@ -29,6 +29,7 @@ class BatchOptions:
     max_retries: int = 2
     retry_delay: int = 1_000
     max_repairs: int = 0
+    progress_callback: str | None = None
 
     def as_document(self) -> dict[str, Any]:
         """Give the options as the batch holds them."""

@@ -8,6 +8,7 @@ from uuid import UUID
 from app.actions.batch_processing.asking import BatchAcceptanceInput
 from app.actions.batch_processing.intake import Intake
 from app.actions.batch_processing.spool import Spool
+from app.actions.batch_processing.telling import BatchTelling
 from app.actions.program_catalogue import ProgramCatalogue, RunnableProgram
 from app.adapters.guarded import GuardedAdapter
 from app.adapters.registry import AdapterRegistry
@@ -37,6 +38,7 @@ class AcceptanceTools:
     metrics: Metrics
     owner_id: Callable[[], UUID]
     abandon: Callable[[UUID, UUID], Coroutine[Any, Any, None]]
+    tell: BatchTelling
     reached: Reached = nothing
 
 
@@ -94,7 +96,10 @@ class BatchStoring:
             async with self._database.transaction() as tx:
                 await tx.idempotency_keys.claim(asked.claim, upload.batch_id)
                 await upload.end(tx, rows)
-                return await _add_batch(tx, common, asked, spool)
+                read = await _add_batch(tx, common, asked, spool)
+                if read.batch.finished_at is not None:
+                    await self._tools.tell(tx, read)
+                return read
         except BaseException:
             if upload.stored:
                 abandoning = self._tools.abandon(upload.batch_id, upload.owner_id)

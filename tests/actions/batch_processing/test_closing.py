@@ -3,6 +3,7 @@
 from random import Random
 
 from app.actions.batch_processing.closing import BatchClosing
+from app.actions.batch_processing.telling import BatchTelling
 from app.actions.batch_processing.validation import OnInvalid
 from app.checkpoints import Checkpoint
 from app.database import Database
@@ -14,7 +15,7 @@ from app.telemetry.metrics import Metrics
 from tests.stores.test_batches import counts
 from tests.support.adapters import ScriptedAdapter
 from tests.support.batches import AnsweringAdapter, Peer, an_acceptance, reading, wanted
-from tests.support.factories import a_program
+from tests.support.factories import a_program, new_ids
 from tests.support.outage import a_leaving_database
 
 
@@ -43,7 +44,8 @@ async def test_of_two_lanes_that_close_a_batch_one_does(
     batch_id = (await accept(wanted(program, [{}], on_invalid=OnInvalid.RECORD))).id
     async with a_leaving_database(settings) as leaving:
         channel = ControlChannel(SystemClock(), Random(0))  # noqa: S311 - jitter
-        close = BatchClosing(leaving, channel, Metrics(), told.append)
+        tell = BatchTelling(leaving, new_ids())
+        close = BatchClosing(leaving, channel, Metrics(), tell, told.append)
         leaving.after_next.append(lambda: close(batch_id))
         await close(batch_id)
     assert told == [Checkpoint.CLOSING, Checkpoint.CLOSED, Checkpoint.CLOSING]
