@@ -13,9 +13,9 @@ import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, column, event, func, inspect, select, table, text
+from sqlalchemy import Connection, column, event, func, select, table, text
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
@@ -62,6 +62,8 @@ Changed = Callable[[Collection[UUID]], None]
 _ROOT = Path(__file__).parent.parent
 
 _MIGRATION_LOCK = 4_027_431_002
+
+_UNDEFINED_TABLE = "42P01"
 
 _VERSIONS = table("alembic_version", column("version_num"))
 
@@ -276,7 +278,7 @@ class Database:
 
     async def require_head(self) -> None:
         """Raise SchemaError where the schema is not the one that this program is written for."""
-        found, wanted = await self.run_sync(_current_revision), _head_revision()
+        found, wanted = await self._revision(), _head_revision()
         if found != wanted:
             raise SchemaError(
                 f"The database's schema is at {found or 'nothing'}, this program needs {wanted}: "
@@ -314,6 +316,18 @@ class Database:
         self._connections.close()
         await self._engine.dispose(close=False)
 
+    async def _revision(self) -> str | None:
+        """Read what Alembic has written, in one round trip: a busy process is asked often."""
+        async with self._connection() as connection:
+            plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            try:
+                revision: str | None = await plain.scalar(select(_VERSIONS.c.version_num))
+            except ProgrammingError as error:
+                if _sqlstate(error) != _UNDEFINED_TABLE:
+                    raise
+                return None
+        return revision
+
     @property
     def _pool(self) -> _Pool:
         pool = self._engine.pool
@@ -337,14 +351,6 @@ def _give_up_hung(context: ExceptionContext) -> None:
 def _head_revision() -> str | None:
     """Read the folder of migrations, which does not change while a process lives."""
     return ScriptDirectory.from_config(alembic_config()).get_current_head()
-
-
-def _current_revision(connection: Connection) -> str | None:
-    """Read what Alembic has written; its own way leaves two lines in the log each time."""
-    if not inspect(connection).has_table(_VERSIONS.name):
-        return None
-    found: str | None = connection.scalar(select(_VERSIONS.c.version_num))
-    return found
 
 
 def _upgrade(connection: Connection) -> None:

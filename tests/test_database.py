@@ -515,6 +515,17 @@ async def test_a_database_without_schema_is_refused_until_it_is_migrated(
     await database.require_head()
 
 
+async def test_a_table_of_versions_that_is_not_alembics_is_a_bug(
+    connect: Connect, empty_url: str
+) -> None:
+    """Nobody has made it but somebody by hand."""
+    database = connect(empty_url)
+    async with database.transaction() as tx:
+        await execute(tx, "CREATE TABLE alembic_version (other text)")
+    with pytest.raises(ProgrammingError):
+        await database.require_head()
+
+
 async def test_many_who_migrate_at_once_all_succeed(connect: Connect, empty_url: str) -> None:
     """Of several at once one migrates, and the others find it done."""
     settings = DatabaseSettings(url=SecretStr(empty_url))

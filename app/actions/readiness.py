@@ -31,7 +31,7 @@ class Readiness:
         self._database = database
         self._clock = clock
         self._patience = patience or Patience()
-        self._looking: asyncio.Task[Mapping[str, str]] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._last: Mapping[str, str] = _SILENT
         self._last_at = -math.inf
 
@@ -39,13 +39,15 @@ class Readiness:
         """Give what was found, `ok` or what is wrong, by the name of the check."""
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look(), name="look at the database")
-        done, _ = await asyncio.wait({self._looking}, timeout=self._patience.answer_s)
-        if done:
-            self._last, self._last_at = self._looking.result(), self._clock.monotonic()
+        await asyncio.wait({self._looking}, timeout=self._patience.answer_s)
         is_good = self._clock.monotonic() - self._last_at <= self._patience.last_s
         return self._last if is_good else _SILENT
 
-    async def _look(self) -> Mapping[str, str]:
+    async def _look(self) -> None:
+        """Keep what is found, also where nobody waits for it any more."""
+        self._last, self._last_at = await self._found(), self._clock.monotonic()
+
+    async def _found(self) -> Mapping[str, str]:
         try:
             async with asyncio.timeout(self._patience.look_s):
                 await self._database.require_head()

@@ -11,7 +11,9 @@ from app.adapters.building import build_adapters, first_name
 from app.adapters.errors import AdapterError, ErrorType
 from app.adapters.guarded import GuardedAdapter
 from app.adapters.lm_limits import LMParts
+from app.adapters.mock import MockAdapter
 from app.adapters.setup import AdapterSetup
+from app.policies.breaker import BreakerState
 from app.settings import AdapterSettings
 from app.signatures.states import ModuleShape
 
@@ -106,6 +108,11 @@ class AdapterRegistry:
 
     def _with_children(self) -> Iterator[HasChildren]:
         return (adapter.inner for adapter in self if isinstance(adapter.inner, HasChildren))
+
+    def lets_calls_pass(self) -> bool:
+        """Tell whether the breaker of any adapter does; a mock only rehearses, beside others."""
+        adapters = [adapter for adapter in self if adapter.kind != MockAdapter.kind] or list(self)
+        return any(adapter.breaker.state is not BreakerState.OPEN for adapter in adapters)
 
     def breaker_levels(self) -> Mapping[str, int]:
         """Say where the breakers stand, by the names of their adapters."""

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 
+from app.adapters.registry import AdapterRegistry
 from app.api.auth import OPEN, needs
 from app.api.contract_route import ContractRoute
 from app.api.deps import RuntimeDep
@@ -37,10 +38,14 @@ async def get_liveness() -> Probe:
 @router.get("/readyz", responses=_UNAVAILABLE)
 @needs(OPEN)
 async def get_readiness(runtime: RuntimeDep, response: Response) -> Probe:
-    """Look at what a request needs: the database, its schema, and a clock that agrees."""
+    """Look at what a request needs: the database, its schema, an adapter, a clock that agrees."""
     if runtime.drain.has_begun:
         return _answer(response, {"server": "draining"})
-    checks = {**await runtime.is_ready(), "clock": _clock(runtime.clock_offset_s)}
+    checks = {
+        **await runtime.is_ready(),
+        "adapters": _adapters(runtime.adapters),
+        "clock": _clock(runtime.clock_offset_s),
+    }
     return _answer(response, checks)
 
 
@@ -50,6 +55,10 @@ async def get_startup(runtime: RuntimeDep, response: Response) -> Probe:
     """Answer 200 once the schema has been checked and the adapters are warm."""
     is_warm = runtime.background.is_done(WARM_UP)
     return _answer(response, {"schema": "ok", "warm_up": "ok" if is_warm else "under way"})
+
+
+def _adapters(adapters: AdapterRegistry) -> str:
+    return "ok" if adapters.lets_calls_pass() else "The breaker of every adapter is open."
 
 
 def _clock(offset_s: float) -> str:

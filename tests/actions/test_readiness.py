@@ -84,6 +84,20 @@ async def test_what_was_found_last_is_good_for_a_while(narrow: Database) -> None
         assert await ready() == {"database": "no answer yet"}
 
 
+async def test_a_look_that_ends_between_two_questions_counts(narrow: Database) -> None:
+    """A busy machine may end every look just after somebody has ceased to wait for it."""
+    ready = Readiness(narrow, ManualClock(), Patience(answer_s=0.05))
+    async with narrow.transaction() as tx:
+        await tx.signatures._session.execute(text("SELECT 1"))
+        assert await ready() == {"database": "no answer yet"}
+        looking = ready._looking
+    assert looking is not None
+    await looking
+    async with narrow.transaction() as tx:
+        await tx.signatures._session.execute(text("SELECT 1"))
+        assert await ready() == GOOD
+
+
 async def test_a_look_that_takes_too_long_is_given_up(narrow: Database) -> None:
     """So that a connection on which nothing comes back does not stand for the database for ever."""
     ready = Readiness(narrow, ManualClock(), Patience(answer_s=5, look_s=0.05))

@@ -8,12 +8,18 @@ import httpx
 from pydantic import SecretStr
 
 from app.actions.readiness import Readiness
+from app.adapters.guarded import GuardedAdapter
+from app.adapters.mock import MockAdapter
+from app.adapters.registry import AdapterRegistry
+from app.adapters.setup import AdapterSetup
 from app.background import Background
 from app.database import Database
 from app.main import create_app
+from app.policies.breaker import Breaker
 from app.policies.clock import SystemClock
 from app.runtime import WARM_UP, Runtime
 from app.settings import DatabaseSettings, Settings
+from tests.support.adapters import ScriptedAdapter
 
 
 def _client(settings: Settings, runtime: Runtime | None) -> httpx.AsyncClient:
@@ -35,7 +41,7 @@ async def test_readiness_looks_at_the_database(client: httpx.AsyncClient) -> Non
     assert answer.status_code == 200
     assert answer.json() == {
         "status": "ok",
-        "checks": {"database": "ok", "schema": "ok", "clock": "ok"},
+        "checks": {"database": "ok", "schema": "ok", "adapters": "ok", "clock": "ok"},
     }
 
 
@@ -53,7 +59,11 @@ async def test_readiness_fails_while_the_database_is_away(
     assert answer.status_code == 503
     assert answer.json() == {
         "status": "unavailable",
-        "checks": {"database": "The database does not answer.", "clock": "ok"},
+        "checks": {
+            "database": "The database does not answer.",
+            "adapters": "ok",
+            "clock": "ok",
+        },
     }
     await away.close()
 
@@ -68,8 +78,36 @@ async def test_readiness_fails_where_the_clocks_disagree(
     assert answer.json()["checks"] == {
         "database": "ok",
         "schema": "ok",
+        "adapters": "ok",
         "clock": "The database's clock was -5 s off this machine's at the start.",
     }
+
+
+async def test_readiness_fails_where_no_adapter_can_be_called(
+    settings: Settings, runtime: Runtime
+) -> None:
+    """One that lets calls pass is enough, and a mock is none."""
+    breakers = [Breaker(SystemClock(), most=1) for _ in range(2)]
+    guarded = [
+        GuardedAdapter(ScriptedAdapter(name=f"adapter {number}"), breaker)
+        for number, breaker in enumerate(breakers)
+    ]
+    adapters = AdapterRegistry([*guarded, MockAdapter(AdapterSetup("mock"))])
+    async with _client(settings, replace(runtime, adapters=adapters)) as client:
+        found = []
+        for breaker in breakers:
+            with breaker.admit() as passage:
+                passage.failed()
+            found.append((await client.get("/readyz")).json()["checks"]["adapters"])
+        assert (await client.get("/readyz")).status_code == 503
+        breakers[0].reset()
+        assert (await client.get("/readyz")).status_code == 200
+    assert found == ["ok", "The breaker of every adapter is open."]
+
+
+async def test_mocks_alone_are_what_there_is_to_call() -> None:
+    """Where somebody only rehearses, all is ready."""
+    assert AdapterRegistry([MockAdapter(AdapterSetup("mock"))]).lets_calls_pass()
 
 
 async def test_startup_waits_for_the_adapters(settings: Settings, runtime: Runtime) -> None:
