@@ -10,8 +10,6 @@ Dspatch executes, apart. The frames alone are measured with a mock, which costs 
 import argparse
 import asyncio
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import (
@@ -39,7 +37,7 @@ from app.adapters.setup import AdapterFactory, AdapterSetup
 from app.adapters.worker import WorkerAdapter
 from app.settings import LMSettings
 from app.signatures.notation import parse_notation
-from bench.house import cpu_s, free_port, postgres_processes, started, wait_for
+from bench.house import answering, cpu_s, free_port, postgres_processes, started, wait_for
 
 WARM_UP = 200
 MOCK = {"outputs": {"answer": "Paris"}}
@@ -80,14 +78,8 @@ def children() -> set[psutil.Process]:
 @contextmanager
 def a_model() -> Iterator[LMSettings]:
     """Serve a model from a process of its own."""
-    command = [sys.executable, "-m", "bench.model_server"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
-        assert process.stdout is not None  # noqa: S101 - it was asked for
-        port = int(process.stdout.readline())
-        try:
-            yield LMSettings(model="openai/small", api_base=f"http://127.0.0.1:{port}/v1")
-        finally:
-            process.terminate()
+    with answering() as address:
+        yield LMSettings(model="openai/small", api_base=f"{address}/v1")
 
 
 @asynccontextmanager

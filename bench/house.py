@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -59,9 +59,25 @@ def started(*arguments: str, environment: Mapping[str, str]) -> Iterator[psutil.
             process.terminate()
 
 
+@contextmanager
+def answering() -> Iterator[str]:
+    """Answer every request at once, as a model does, in a process of its own; give its address."""
+    command = [sys.executable, "-m", "bench.model_server"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
+        assert process.stdout is not None  # noqa: S101 - it was asked for
+        port = int(process.stdout.readline())
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
 def cpu_s(processes: list[psutil.Process]) -> float:
     """Add up the processor time of processes, and of their children that have ended."""
-    times = [process.cpu_times() for process in processes]
+    times = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):  # its parent is among them, and counts it
+            times.append(process.cpu_times())
     return sum(
         one.user
         + one.system

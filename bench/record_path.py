@@ -2,8 +2,9 @@
 
 `python -m bench.record_path [--requests 4000] [--clients 32] [--rounds 3] [--ways bare,recorder]`
 
-Ways: `bare` (no record), `recorder` (as served), `orm` (three ORM transactions, one of them to read
-the program). CPU is per execution, the server's and PostgreSQL's apart.
+Ways: `bare` (no record), `recorder` (as served), `spans` (the same, a tenth of the executions told
+to a collector), `orm` (three ORM transactions, one of them to read the program). CPU is per
+execution, the server's and PostgreSQL's apart.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import psutil
 
 from bench.house import (
     a_database,
+    answering,
     cpu_s,
     free_port,
     load,
@@ -29,13 +31,31 @@ WARM_UP = 500
 def measure(way: str, url: str, folder: Path, wanted: argparse.Namespace) -> dict[str, float]:
     """Serve one way and load it; give the medians of the rounds."""
     port = free_port()
-    with started("bench.servers", way, str(port), url, environment={}) as server:
+    with (
+        answering() as collector,
+        started(
+            "bench.servers",
+            way,
+            str(port),
+            url,
+            environment=variables(collector) if way == "spans" else {},
+        ) as server,
+    ):
         wait_for(port)
         path = program_path(port, way)
         load(port, path, WARM_UP, wanted.clients)
         rounds = [one_round(server, folder, (port, path), wanted) for _ in range(wanted.rounds)]
     return {name: statistics.median(one[name] for one in rounds) for name in rounds[0]} | {
         "grown_mib": rounds[-1]["rss_mib"] - rounds[0]["rss_mib"]
+    }
+
+
+def variables(collector: str) -> dict[str, str]:
+    """Give the variables by which a tenth of the executions is told to a collector."""
+    return {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector,
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.1",
     }
 
 

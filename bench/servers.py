@@ -1,6 +1,7 @@
 """The servers that are measured, each under the same settings: `python -m bench.servers <way>`."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,10 +26,11 @@ from app.models.idempotency_keys import Claim
 from app.models.ids import Ids
 from app.policies.clock import SystemClock
 from app.policies.shield import Shield
-from app.runtime import Runtime, open_runtime
+from app.runtime import VERSION, Runtime, open_runtime
 from app.settings import AuthSettings, DatabaseSettings, Settings
 from app.stores.recorder import Recorder
 from app.stores.recorder.writes import End
+from app.telemetry.export import exporting
 from app.telemetry.logs import configure_logging
 from app.telemetry.masking import Mask
 
@@ -136,8 +138,8 @@ async def main(way: str, port: int, url: str) -> None:
         auth=AuthSettings(mode="none"),
     )
     configure_logging(settings.logging, Mask())
-    async with open_runtime(settings) as runtime:
-        used = runtime if way == "recorder" else by_orm(runtime)
+    async with exporting(VERSION, os.environ), open_runtime(settings) as runtime:
+        used = by_orm(runtime) if way == "orm" else runtime
         await serve(create_app(settings, used), port)
 
 
