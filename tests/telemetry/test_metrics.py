@@ -5,10 +5,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from app.telemetry.metrics import MOST_PROGRAMS, Metrics
+from tests.support.metrics import metrics_at_work
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-DONE = {"adapter": "dspy", "error": None}
-LATE = {"adapter": "dspy", "error": {"type": "timeout"}}
 
 LABELS = {
     "dspatch_executions": {"program", "adapter", "outcome"},
@@ -39,22 +38,9 @@ def _value(metrics: Metrics, name: str, **labels: str) -> float:
     return found[0].value
 
 
-def _all_at_work() -> Metrics:
-    metrics = Metrics()
-    metrics.watch(lambda: {"checked_out": 1, "idle": 2, "unopened": 7}, lambda: 0.25)
-    metrics.watch_breakers(lambda: {"dspy": 2})
-    metrics.watch_pending(lambda: {"executions": 3})
-    metrics.watch_batches(lambda: {"running": 1})
-    metrics.item_ended("success")
-    metrics.execution_ended("answerer", "dspy", "success", 2.0, [LATE, DONE])
-    metrics.lm_called("main", "success", 11, 7)
-    metrics.http_answered("/v1/programs", "GET", 200, 0.004)
-    return metrics
-
-
 def test_names_and_labels_are_those_of_the_contract() -> None:
     """No family more or less, and no series beside them."""
-    page, _ = _all_at_work().page("")
+    page, _ = metrics_at_work().page("")
     found = {
         family.name: set().union(*(sample.labels for sample in family.samples)) - {"le"}
         for family in text_string_to_metric_families(page.decode())
@@ -64,7 +50,7 @@ def test_names_and_labels_are_those_of_the_contract() -> None:
 
 def test_an_execution_is_counted_with_its_attempts() -> None:
     """The execution once, each attempt by its error, the duration in its bucket."""
-    metrics = _all_at_work()
+    metrics = metrics_at_work()
     labels = {"program": "answerer", "outcome": "success"}
     name = "dspatch_execution_duration_seconds"
     assert _value(metrics, "dspatch_executions_total", adapter="dspy", **labels) == 1
@@ -77,7 +63,7 @@ def test_an_execution_is_counted_with_its_attempts() -> None:
 
 def test_calls_of_language_models_are_counted_with_their_tokens() -> None:
     """By the LM's name, as the operator gave it."""
-    metrics = _all_at_work()
+    metrics = metrics_at_work()
     metrics.lm_called("main", "timeout", 0, 0)
     assert _value(metrics, "dspatch_lm_calls_total", lm="main", outcome="success") == 1
     assert _value(metrics, "dspatch_lm_calls_total", lm="main", outcome="timeout") == 1
@@ -136,13 +122,13 @@ def test_invented_methods_are_counted_together() -> None:
 
 def test_two_sets_have_nothing_in_common() -> None:
     """Each process, and each test, counts for itself."""
-    _all_at_work()
+    metrics_at_work()
     assert [one for one in _samples(Metrics()) if one.value] == []
 
 
 def test_openmetrics_is_written_where_it_is_asked_for() -> None:
     """Prometheus' own text otherwise."""
-    metrics = _all_at_work()
+    metrics = metrics_at_work()
     page, media_type = metrics.page(OPENMETRICS)
     assert media_type.startswith("application/openmetrics-text; version=1.0.0")
     assert page.endswith(b"# EOF\n")
