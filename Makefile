@@ -21,7 +21,7 @@ INSTALLED_CLIENTS := $(CLIENTS)/.installed
 MANIFESTS := .venv-manifests
 INSTALLED_MANIFESTS := $(MANIFESTS)/.installed
 
-.PHONY: help install demo test scenarios storm check coverage format bench-adapters bench-background bench-batches bench-record bench-policies bench-signatures bench-validation openapi settings types migration lock clients manifests fuzz ci clean
+.PHONY: help install demo test scenarios storm check coverage format bench-adapters bench-background bench-batches bench-record bench-policies bench-signatures bench-uploads bench-validation openapi settings types migration lock clients manifests fuzz ci clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -96,6 +96,10 @@ bench-policies: $(INSTALLED) ## what breakers and limits cost a call
 
 bench-batches: $(INSTALLED_DEV) ## items of batches per second, against the ideal schedule, and what an item costs
 	@$(BIN)/python -m bench.batches
+
+ITEMS ?= 1000000
+bench-uploads: $(INSTALLED_DEV) ## a batch of ITEMS uploaded, and read in one stream: speed, memory, disk
+	@$(BIN)/python -m bench.uploads --items $(ITEMS)
 
 openapi: $(INSTALLED_DEV) ## write docs/openapi.json anew
 	@$(BIN)/python -m scripts.openapi

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.actions.json_text import json_bytes
 from app.api.auth import READ_RUNS, needs
-from app.api.batch_views import RESULT_PARTS, BatchResults, result_document
+from app.api.batch_views import BatchResults, result_document
 from app.api.contract_route import ContractRoute
 from app.api.deps import BatchId, PageDep, RuntimeDep
 from app.api.executions import parts_of
@@ -15,9 +15,8 @@ from app.api.json_lines import LINES, JSONLinesResponse, lines_asked_for
 from app.api.problems import problem_responses
 from app.api.responses import JSONResponse
 from app.errors import BatchNotFoundError, Fault, InvalidRequestError
-from app.models import Execution
 from app.models.states import ExecutionStatus, Outcome
-from app.stores.batch_items import ItemFilter
+from app.stores.batch_items import RESULT_PARTS, ItemFilter, ItemResult
 
 router = APIRouter(prefix="/v1", tags=["batches"], route_class=ContractRoute)
 
@@ -32,12 +31,12 @@ async def _filter(
     return ItemFilter(status, outcome, from_index)
 
 
-async def _hidden(
+async def _included(
     include: Annotated[
         str, Query(description=f"Parts to show, comma-separated: {', '.join(RESULT_PARTS)}.")
     ] = "",
 ) -> set[str]:
-    return {*RESULT_PARTS} - parts_of(include, RESULT_PARTS)
+    return parts_of(include, RESULT_PARTS)
 
 
 @router.get(
@@ -52,15 +51,15 @@ async def list_batch_results(
     runtime: RuntimeDep,
     page: PageDep,
     wanted: Annotated[ItemFilter, Depends(_filter)],
-    hidden: Annotated[set[str], Depends(_hidden)],
+    included: Annotated[set[str], Depends(_included)],
 ) -> Response:
     """In order of index: a page, or all in one stream where `Accept` asks for JSON Lines."""
-    media_type = lines_asked_for(request)
+    hidden, media_type = {*RESULT_PARTS} - included, lines_asked_for(request)
     if media_type is not None:
         _refuse_pages(request)
-        slices = await runtime.batches.stream_results(batch_id, wanted)
+        slices = await runtime.batches.stream_results(batch_id, wanted, included)
         return JSONLinesResponse(_lines(slices, hidden), media_type=media_type)
-    found = await runtime.batches.list_results(batch_id, page, wanted)
+    found = await runtime.batches.list_results(batch_id, page, wanted, included)
     items = [result_document(row, hidden) for row in found.items]
     return JSONResponse({"items": items, "next_cursor": found.next_cursor})
 
@@ -76,7 +75,7 @@ def _refuse_pages(request: Request) -> None:
 
 
 async def _lines(
-    slices: AsyncIterator[Sequence[Execution]], hidden: Collection[str]
+    slices: AsyncIterator[Sequence[ItemResult]], hidden: Collection[str]
 ) -> AsyncIterator[bytes]:
     """Write a line for each item, and one that says that they are all."""
     count = 0

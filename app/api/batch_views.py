@@ -16,6 +16,7 @@ from app.api.run_options import AttemptMs, Repairs, Retries, RetryDelayMs
 from app.api.views import Document, Instant, RequestBody, View
 from app.models import Execution as ExecutionRow
 from app.models.states import BatchStatus, ExecutionStatus, Outcome
+from app.stores.batch_items import ItemResult
 from app.webhooks.addresses import LONGEST
 
 _DEFAULTS = BatchOptions()
@@ -193,17 +194,14 @@ class BatchResults(View):
     next_cursor: str | None
 
 
-RESULT_PARTS = ("inputs", "attempts", "usage")
-"""What a result leaves out unless it is asked for."""
-
-_READ: Mapping[str, Callable[[ExecutionRow], Any]] = {
+_READ: Mapping[str, Callable[[Any], Any]] = {
     **{name: attrgetter(name) for name in BatchResult.model_fields},
     "index": attrgetter("item_index"),
     "execution_id": attrgetter("id"),
 }
 
 
-def result_document(row: ExecutionRow, hidden: Collection[str]) -> Document:
+def result_document(row: ItemResult, hidden: Collection[str]) -> Document:
     """Show an item as a BatchResult, without the parts that are hidden."""
     return {name: read(row) for name, read in _READ.items() if name not in hidden}
 

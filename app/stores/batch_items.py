@@ -1,11 +1,11 @@
 """The items of batches: rows of `executions`, whose ids are one range for each batch."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Double, cast, delete, func, select, text
+from sqlalchemy import ARRAY, Double, Select, cast, delete, func, null, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Execution
@@ -116,6 +116,26 @@ class ItemFilter:
 EVERY = ItemFilter()
 
 
+class ItemResult(NamedTuple):
+    """What came of an item; a part that was not asked for is None."""
+
+    item_index: int
+    custom_id: str | None
+    id: UUID
+    status: str
+    outcome: str | None
+    outputs: dict[str, Any] | None
+    error: dict[str, Any] | None
+    duration_ms: float | None
+    inputs: Any
+    attempts: list[dict[str, Any]] | None
+    usage: dict[str, Any] | None
+
+
+RESULT_PARTS = ("inputs", "attempts", "usage")
+"""What a result leaves out unless it is asked for."""
+
+
 class CancelledSlice(NamedTuple):
     """How many items were cancelled, and whose they were; None where there were none."""
 
@@ -179,17 +199,20 @@ class BatchItemStore:
         self, batch_id: UUID, page: Page, wanted: ItemFilter = EVERY
     ) -> Paged[Execution]:
         """List items that have ended, in order of their index."""
-        low, high = item_id(batch_id, wanted.from_place), item_id(batch_id, wanted.to_place)
-        query = select(Execution).where(
-            _TABLE.id.between(low, high),
-            _TABLE.finished_at.is_not(None),
-            _TABLE.item_index >= wanted.from_index,
-        )
-        if wanted.status is not None:
-            query = query.where(_TABLE.status == wanted.status)
-        if wanted.outcome is not None:
-            query = query.where(_TABLE.outcome == wanted.outcome)
+        query = _ended(select(Execution), batch_id, wanted)
         rows = (await self._session.scalars(on_rising_page(query, _TABLE.id, page))).all()
+        return paged(rows, page)
+
+    async def list_results(
+        self, batch_id: UUID, page: Page, wanted: ItemFilter, parts: Collection[str]
+    ) -> Paged[ItemResult]:
+        """List what came of items that have ended: whole records take three times as long."""
+        columns = [
+            null() if name in RESULT_PARTS and name not in parts else _TABLE[name]
+            for name in ItemResult._fields
+        ]
+        query = on_rising_page(_ended(select(*columns), batch_id, wanted), _TABLE.id, page)
+        rows = [ItemResult(*row) for row in await self._session.execute(query)]
         return paged(rows, page)
 
     async def list_unfinished(
@@ -217,3 +240,17 @@ class BatchItemStore:
         query = select(shares).where(_TABLE.id.between(*item_range(batch_id)))
         found = (await self._session.scalars(query)).one()
         return dict(zip(SHARES, found or [None] * len(SHARES), strict=True))
+
+
+def _ended(query: Select[Any], batch_id: UUID, wanted: ItemFilter) -> Select[Any]:
+    low, high = item_id(batch_id, wanted.from_place), item_id(batch_id, wanted.to_place)
+    query = query.where(
+        _TABLE.id.between(low, high),
+        _TABLE.finished_at.is_not(None),
+        _TABLE.item_index >= wanted.from_index,
+    )
+    if wanted.status is not None:
+        query = query.where(_TABLE.status == wanted.status)
+    if wanted.outcome is not None:
+        query = query.where(_TABLE.outcome == wanted.outcome)
+    return query

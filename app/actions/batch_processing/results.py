@@ -1,13 +1,13 @@
 """The results of a batch in order of their index: page by page, or all in slices."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 from uuid import UUID
 
 from app.database import Database
-from app.models import Batch, Execution
+from app.models import Batch
 from app.models.ids import place_of
-from app.stores.batch_items import ItemFilter
+from app.stores.batch_items import ItemFilter, ItemResult
 from app.stores.pages import Page, Paged
 
 SLICE = 200
@@ -23,11 +23,13 @@ class BatchResulting:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def __call__(self, batch_id: UUID, page: Page, wanted: ItemFilter) -> Paged[Execution]:
-        """Give a page; BatchNotFoundError where there is no such batch."""
+    async def __call__(
+        self, batch_id: UUID, page: Page, wanted: ItemFilter, parts: Collection[str] = ()
+    ) -> Paged[ItemResult]:
+        """Give a page with these of RESULT_PARTS; BatchNotFoundError where there is no batch."""
         async with self._database.transaction() as tx:
             batch = (await tx.batches.get(batch_id)).batch
-            return await tx.batch_items.list_ended(batch_id, page, _placed(batch, wanted))
+            return await tx.batch_items.list_results(batch_id, page, _placed(batch, wanted), parts)
 
 
 class BatchResultStreaming:
@@ -37,22 +39,24 @@ class BatchResultStreaming:
         self._database = database
 
     async def __call__(
-        self, batch_id: UUID, wanted: ItemFilter
-    ) -> AsyncIterator[Sequence[Execution]]:
+        self, batch_id: UUID, wanted: ItemFilter, parts: Collection[str] = ()
+    ) -> AsyncIterator[Sequence[ItemResult]]:
         """Give them slice by slice, each out of a transaction that has ended.
 
-        BatchNotFoundError where there is no such batch.
+        They have these of RESULT_PARTS. BatchNotFoundError where there is no such batch.
         """
         async with self._database.transaction() as tx:
             batch = (await tx.batches.get(batch_id)).batch
-        return self._slices(batch, _placed(batch, wanted))
+        return self._slices(batch, _placed(batch, wanted), parts)
 
-    async def _slices(self, batch: Batch, wanted: ItemFilter) -> AsyncIterator[Sequence[Execution]]:
+    async def _slices(
+        self, batch: Batch, wanted: ItemFilter, parts: Collection[str]
+    ) -> AsyncIterator[Sequence[ItemResult]]:
         place = wanted.from_place
         while place < batch.total_items:
             near = replace(wanted, from_place=place, to_place=place + REACH - 1)
             async with self._database.transaction() as tx:
-                found = await tx.batch_items.list_ended(batch.id, Page(SLICE), near)
+                found = await tx.batch_items.list_results(batch.id, Page(SLICE), near, parts)
             if found.items:
                 yield found.items
             place = place_of(found.items[-1].id) + 1 if found.next_cursor else near.to_place + 1
