@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from app.api import (
     adapters,
     batch_deliveries,
+    batch_events,
     batch_results,
     batch_uploads,
     batches,
@@ -44,6 +45,7 @@ ROUTERS = (
     batch_uploads.router,  # before the other route of its path
     batches.router,
     batch_deliveries.router,
+    batch_events.router,
     batch_results.router,
     signatures.router,
     signature_checks.router,

@@ -457,17 +457,14 @@ def _batches(
     runs: Runs,
     abandoned: AbandonedUploads,
 ) -> Batches:
+    tell = BatchTelling(base.database, base.ids)
     tools = AcceptanceTools(
-        ids=base.ids,
-        clock=base.clock,
-        shield=shield,
-        metrics=base.metrics,
-        owner_id=runs.owner_id,
-        abandon=abandoned.add,
-        tell=BatchTelling(base.database, base.ids),
-        reached=base.reached,
+        base.ids, base.clock, shield, base.metrics, runs.owner_id, abandoned.add, tell, base.reached
     )
-    return Batches.on(base.database, base.reserved, ends, catalogue, base.adapters, tools)
+    batches = Batches.on(base.database, base.reserved, ends, catalogue, base.adapters, tools)
+    look_on = partial(batches.listen.look_on, base.drain)
+    base.background.start("look at batches that are listened to", look_on)
+    return batches
 
 
 def _health(base: _Base, settings: Settings, runs: Runs) -> HealthMonitoring:

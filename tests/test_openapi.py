@@ -17,7 +17,13 @@ from tests.support.factories import QUESTION, post_execution, post_program, post
 MEDIA_TYPE = "application/problem+json"
 PROBLEM = {"schema": {"$ref": "#/components/schemas/Problem"}}
 FREE_BODIES = {"ProgramState"}  # its members are the module's predictors
-TEXTS = {"text/markdown", "text/plain", "application/openmetrics-text", "application/jsonl"}
+TEXTS = {
+    "text/markdown",
+    "text/plain",
+    "text/event-stream",
+    "application/openmetrics-text",
+    "application/jsonl",
+}
 PROBES = {"/livez", "/readyz", "/startupz"}
 
 

@@ -27,6 +27,7 @@ from app.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+_ROOTS = {"body": "", "header": "/headers"}
 _FAULT_CODES = {"extra_forbidden": "unknown_field"}
 
 
@@ -124,7 +125,7 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
 
 def _fault(found: dict[str, Any]) -> Fault:
     place, *steps = found["loc"]
-    root = "" if place == "body" else f"/{place}"
+    root = _ROOTS.get(place, f"/{place}")
     path = root + "".join(f"/{escaped(str(step))}" for step in steps)
     code = _FAULT_CODES.get(found["type"], found["type"])
     return Fault(path, code, found["msg"])

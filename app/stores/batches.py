@@ -149,6 +149,11 @@ class BatchStore:
             raise BatchNotFoundError(f"There is no batch {batch_id}.")
         return _read(row)
 
+    async def list_these(self, batch_ids: Sequence[UUID]) -> Sequence[BatchReading]:
+        """List the batches of these ids that are there, with their counts."""
+        rows = await self._session.execute(_reading().where(Batch.id.in_(batch_ids)))
+        return [_read(row) for row in rows]
+
     async def list_page(
         self,
         page: Page,

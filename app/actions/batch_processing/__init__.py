@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from app.actions.batch_processing.acceptance import BatchAcceptance
 from app.actions.batch_processing.cancellation import BatchCancellation
 from app.actions.batch_processing.intake import BatchIntake
+from app.actions.batch_processing.listening import BatchListening
 from app.actions.batch_processing.pausing import BatchMoving
 from app.actions.batch_processing.reporting import BatchReporting
 from app.actions.batch_processing.results import BatchResulting, BatchResultStreaming
@@ -26,6 +27,7 @@ class Batches:
     take_in: BatchIntake
     store: BatchStoring
     wait: BatchWaiting
+    listen: BatchListening
     report: BatchReporting
     list_results: BatchResulting
     stream_results: BatchResultStreaming
@@ -52,6 +54,7 @@ class Batches:
             take_in=take_in,
             store=store,
             wait=BatchWaiting(database, ends, tools.clock),
+            listen=BatchListening(database, tools.clock),
             report=BatchReporting(database),
             list_results=BatchResulting(database),
             stream_results=BatchResultStreaming(database),

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 from app.actions.batch_processing.documents import document_of
 from app.actions.batch_processing.reporting import report_of
+from app.actions.json_text import json_bytes
 from app.models.webhook_deliveries import PROGRESS
 from app.stores.batches import BatchReading
 
@@ -23,6 +25,11 @@ class BatchEvent:
     type: str
     timestamp: datetime
     data: dict[str, Any]
+
+    @cached_property
+    def text(self) -> bytes:
+        """The data as JSON, written once for all who hear of it."""
+        return json_bytes(self.data)
 
     @property
     def is_last(self) -> bool:
