@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, column, event, func, select, table, text
 from sqlalchemy.engine import ExceptionContext
@@ -277,17 +278,21 @@ class Database:
         return version
 
     async def require_head(self) -> None:
-        """Raise SchemaError where the schema is not the one that this program is written for."""
-        found, wanted = await self._revision(), _head_revision()
-        if found != wanted:
+        """Raise SchemaError where the schema is older than this program is written for.
+
+        A newer one serves it too: it may have been migrated for the program that comes next.
+        """
+        found = await self._revision()
+        head, *older = _revisions()
+        if found is None or found in older:
             raise SchemaError(
-                f"The database's schema is at {found or 'nothing'}, this program needs {wanted}: "
+                f"The database's schema is at {found or 'nothing'}, this program needs {head}: "
                 "run `dspatch migrate`."
             )
 
     @classmethod
     async def migrate(cls, settings: DatabaseSettings) -> None:
-        """Bring the schema of a database to the newest revision."""
+        """Bring the schema of a database to the newest revision, unless it is a newer one."""
         database = cls.connect(settings, is_patient=True)
         try:
             await database.run_sync(_upgrade)
@@ -348,9 +353,10 @@ def _give_up_hung(context: ExceptionContext) -> None:
 
 
 @cache
-def _head_revision() -> str | None:
-    """Read the folder of migrations, which does not change while a process lives."""
-    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+def _revisions() -> tuple[str, ...]:
+    """Read the folder of migrations, which does not change while a process lives: newest first."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    return tuple(script.revision for script in scripts.walk_revisions())
 
 
 def _upgrade(connection: Connection) -> None:
@@ -363,7 +369,9 @@ def _upgrade(connection: Connection) -> None:
         connection.execute(text(f"SET LOCAL {limit} = 0"))
     connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
     connection.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
-    command.upgrade(alembic_config(connection), "head")
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is None or found in _revisions():
+        command.upgrade(alembic_config(connection), "head")
 
 
 def alembic_config(connection: Connection | None = None) -> Config:

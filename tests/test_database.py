@@ -515,6 +515,17 @@ async def test_a_database_without_schema_is_refused_until_it_is_migrated(
     await database.require_head()
 
 
+async def test_a_newer_schema_serves(connect: Connect, empty_url: str) -> None:
+    """A database that was migrated for the next program serves this one, which leaves it so."""
+    await Database.migrate(DatabaseSettings(url=SecretStr(empty_url)))
+    database = connect(empty_url)
+    async with database.transaction() as tx:
+        await execute(tx, "UPDATE alembic_version SET version_num = 'newer'")
+    await database.require_head()
+    await Database.migrate(DatabaseSettings(url=SecretStr(empty_url)))
+    assert await ask(database, "SELECT version_num FROM alembic_version") == "newer"
+
+
 async def test_a_table_of_versions_that_is_not_alembics_is_a_bug(
     connect: Connect, empty_url: str
 ) -> None:

@@ -1,5 +1,6 @@
 """The migrations build exactly what the models say, and can be undone."""
 
+import re
 import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from importlib.resources import files
@@ -66,15 +67,29 @@ async def test_the_engine_s_schema_is_the_one_that_its_version_asks_for() -> Non
     assert ours.endswith(theirs)
 
 
-async def test_the_statements_can_be_written_for_elsewhere(postgres: LocalPostgres) -> None:
-    """`alembic upgrade --sql` gives what a database needs that is not reached from here."""
+def _statements() -> str:
+    """Write what brings a database from nothing to head."""
     written = StringIO()
     config = alembic_config()
     config.output_buffer = written
     command.upgrade(config, "head", sql=True)
+    return written.getvalue()
+
+
+def test_migrations_only_add() -> None:
+    """The program that runs meanwhile, which knows nothing of what is new, finds all it needs."""
+    changes = re.findall(r"^(?:ALTER TABLE|DROP)\b[^;]*", _statements(), re.MULTILINE)
+    assert changes
+    for change in changes:
+        assert re.match(r"ALTER TABLE \w+ ADD COLUMN ", change), change
+        assert "NOT NULL" not in change or "DEFAULT" in change, change
+
+
+async def test_the_statements_can_be_written_for_elsewhere(postgres: LocalPostgres) -> None:
+    """`alembic upgrade --sql` gives what a database needs that is not reached from here."""
     await postgres.ensure_database("offline")
     connection = await asyncpg.connect(postgres.url("offline"))
-    await connection.execute(written.getvalue())
+    await connection.execute(_statements())
     await connection.close()
     database = Database.connect(DatabaseSettings(url=SecretStr(postgres.url("offline"))))
     await database.require_head()
