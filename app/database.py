@@ -41,13 +41,18 @@ from app.stores.batches import BatchStore
 from app.stores.connections import Connections, Link
 from app.stores.documents import dump_document, load_document
 from app.stores.executions import ExecutionStore
+from app.stores.expired_batches import ExpiredBatchStore
+from app.stores.expired_executions import ExpiredExecutionStore
+from app.stores.expired_weeks import ExpiredWeekStore
 from app.stores.idempotency_keys import IdempotencyKeyStore
+from app.stores.idle_batches import IdleBatchStore
 from app.stores.jobs import JobStore
 from app.stores.notices import NoticeLink
-from app.stores.partitions import PartitionStore
+from app.stores.partitions import WEEKS_AHEAD, PartitionStore
 from app.stores.pending_executions import PendingExecutionStore
 from app.stores.processes import ProcessStore
 from app.stores.programs import CHANGED, ProgramStore
+from app.stores.retention import RetentionStore
 from app.stores.server_connections import ServerConnectionStore
 from app.stores.signatures import SignatureStore
 from app.stores.statistics import StatisticsStore
@@ -120,6 +125,11 @@ class Transaction:
         return WebhookDeliveryStore(self._session)
 
     @cached_property
+    def idle_batches(self) -> IdleBatchStore:
+        """The rows of `batches` and `batch_lanes` on which nobody works."""
+        return IdleBatchStore(self._session)
+
+    @cached_property
     def statistics(self) -> StatisticsStore:
         """Figures over the rows of `executions`."""
         return StatisticsStore(self._session)
@@ -158,6 +168,26 @@ class Transaction:
     def connections(self) -> ServerConnectionStore:
         """The connections of the server."""
         return ServerConnectionStore(self._session)
+
+    @cached_property
+    def retention(self) -> RetentionStore:
+        """How long what has ended is kept."""
+        return RetentionStore(self._session)
+
+    @cached_property
+    def expired_executions(self) -> ExpiredExecutionStore:
+        """The rows of `executions` that need not be kept any more."""
+        return ExpiredExecutionStore(self._session)
+
+    @cached_property
+    def expired_batches(self) -> ExpiredBatchStore:
+        """The rows of `batches` that need not be kept any more."""
+        return ExpiredBatchStore(self._session)
+
+    @cached_property
+    def expired_weeks(self) -> ExpiredWeekStore:
+        """The partitions that need not be kept any more."""
+        return ExpiredWeekStore(self._session)
 
     @cached_property
     def partitions(self) -> PartitionStore:
@@ -258,6 +288,11 @@ class Database:
         """Make the partitions in which these ids lie; name those that were new."""
         async with self.transaction() as tx:
             return await tx.partitions.ensure_for(ids)
+
+    async def make_weeks_ahead(self) -> None:
+        """Make the partitions of the weeks to come."""
+        async with self.transaction() as tx:
+            await tx.partitions.ensure(WEEKS_AHEAD)
 
     async def clock_offset_s(self, clock: Clock) -> float:
         """Measure how far the database's clock is ahead of this machine's, in seconds."""

@@ -14,6 +14,7 @@ from app.api import (
     batch_results,
     batch_uploads,
     batches,
+    cleanup,
     executions,
     health,
     lms,
@@ -56,6 +57,7 @@ ROUTERS = (
     adapters.router,
     lms.router,
     health.router,
+    cleanup.router,
     probes.router,
     metrics.router,
     problem_pages.router,
@@ -67,6 +69,7 @@ TAGS = [
     {"name": "adapters", "description": "Back-ends that run programs, and their LMs."},
     {"name": "batches", "description": "Many runs of a program, on many inputs."},
     {"name": "health", "description": "What a process says of itself and of what it stands on."},
+    {"name": "cleanup", "description": "What died or has expired, found and mended."},
     {"name": "probes", "description": "What Kubernetes and Prometheus ask."},
     {"name": "problems", "description": "What the types of problems mean."},
 ]

@@ -39,6 +39,8 @@ from app.actions.program_state_reading import ProgramStateReading
 from app.actions.program_state_upload import ProgramStateUpload
 from app.actions.program_states import ProgramStates
 from app.actions.readiness import Readiness
+from app.actions.resource_cleanup import CleanupInput, ResourceCleanup
+from app.actions.resource_cleanup.category import Tools as CleanupTools
 from app.actions.signature_check import SignatureCheck
 from app.actions.signature_registration import SignatureRegistration
 from app.actions.signature_transition import SignatureTransition
@@ -71,16 +73,14 @@ from app.processes.sweep import Sweep
 from app.processes.uploads import AbandonedUploads
 from app.processes.vitals import Vitals
 from app.settings import DatabaseSettings, Settings
-from app.stores.idempotency_keys import SLICE
 from app.stores.recorder import WRITERS, Recorder
 from app.telemetry.metrics import Metrics
 
 VERSION = "0.1.0"
-WEEKS_AHEAD = 4
 PARTITIONS_EVERY_S = 3_600.0
 FOLD_COUNTS_EVERY_S = 5.0
 COUNT_WAITING_EVERY_S = 5.0
-DROP_KEYS_EVERY_S = 900.0
+CLEAN_UP_EVERY_S = 900.0
 USES_EVERY_S = 30.0
 RUNS_GRACE_S = 2.0
 """How long a closing process waits for the records of what it cancels to end."""
@@ -137,6 +137,7 @@ class Runtime:
     batches: Batches
     check_callback: CallbackCheck
     list_held_programs: HeldPrograms
+    clean_up: ResourceCleanup
     is_ready: Readiness
     monitor_health: HealthMonitoring
 
@@ -177,8 +178,7 @@ async def open_runtime(
         records = await _open_records(stack, base, settings, shield)
         stack.push_async_callback(runs.close, RUNS_GRACE_S)
         _subscribe(base.channel, catalogue, ends, runs)
-        run = BackgroundExecution(catalogue, adapters, records, runs, clock, random)
-        worker = _open_worker(stack, base, settings, catalogue, runs, run)
+        worker = _open_worker(stack, base, settings, catalogue, runs, records)
         modules = SignatureModules(settings.imports.packages, environment)
         preparation, states = ProgramPreparation(adapters), ProgramStates(adapters)
         initialize_program = ProgramInitialization(database, catalogue, preparation, shield)
@@ -217,6 +217,7 @@ async def open_runtime(
             batches=_batches(base, catalogue, ends, shield, runs, abandoned),
             check_callback=_open_callbacks(stack, base, settings, runs, environment),
             list_held_programs=HeldPrograms(),
+            clean_up=_cleanup(base, settings),
             is_ready=Readiness(base.reserved, clock),
             monitor_health=_health(base, settings, runs),
         )
@@ -266,7 +267,7 @@ async def _open_base(
     database = Database.connect(settings.database, partial(channel.tell, Kind.PROGRAMS))
     stack.push_async_callback(database.close)
     await database.require_head()
-    await _make_partitions(database)
+    await database.make_weeks_ahead()
     reserved = Database.connect(_narrowed(settings.database, RESERVED))
     stack.push_async_callback(reserved.close)
     background = Background(clock, random)
@@ -349,8 +350,9 @@ def _open_worker(
     settings: Settings,
     catalogue: ProgramCatalogue,
     runs: Runs,
-    run: BackgroundExecution,
+    records: ExecutionRecords,
 ) -> Worker:
+    run = BackgroundExecution(catalogue, base.adapters, records, runs, base.clock, base.random)
     dispatcher = Dispatcher(base.reserved, runs, run, base.clock, settings.worker.concurrency)
     lanes = _open_lanes(stack, base, settings, catalogue, runs)
     worker = new_worker(
@@ -414,18 +416,9 @@ def _subscribe(
 def _start_tasks(base: _Base) -> None:
     database, background = base.database, base.background
 
-    async def make_partitions() -> None:
-        await _make_partitions(database)
-
     async def fold_counts() -> None:
         async with database.transaction() as tx:
             await tx.programs.fold_counts()
-
-    async def drop_idempotency_keys() -> None:
-        is_full = True
-        while is_full:
-            async with database.transaction() as tx:
-                is_full = await tx.idempotency_keys.drop_expired() == SLICE
 
     async def warm_up() -> None:
         await base.adapters.warm_up()
@@ -440,8 +433,7 @@ def _start_tasks(base: _Base) -> None:
     background.start("measure the processor's use", processor.measure)
     background.start(WARM_UP, warm_up)
     background.start("control channel", listen)
-    _repeat(base, "drop old keys", DROP_KEYS_EVERY_S, drop_idempotency_keys)
-    _repeat(base, "make partitions", PARTITIONS_EVERY_S, make_partitions)
+    _repeat(base, "make partitions", PARTITIONS_EVERY_S, database.make_weeks_ahead)
     _repeat(base, "fold counts", FOLD_COUNTS_EVERY_S, fold_counts)
 
 
@@ -487,9 +479,17 @@ def _health(base: _Base, settings: Settings, runs: Runs) -> HealthMonitoring:
     return HealthMonitoring(tools, base.metrics)
 
 
-async def _make_partitions(database: Database) -> None:
-    async with database.transaction() as tx:
-        await tx.partitions.ensure(WEEKS_AHEAD)
+def _cleanup(base: _Base, settings: Settings) -> ResourceCleanup:
+    tools = CleanupTools.on(
+        base.database, base.channel, base.metrics, base.ids, base.clock, settings
+    )
+    clean_up = ResourceCleanup(tools)
+
+    async def mend() -> None:
+        await clean_up(CleanupInput(dry_run=False))
+
+    _repeat(base, "clean up", CLEAN_UP_EVERY_S, mend)
+    return clean_up
 
 
 def _narrowed(settings: DatabaseSettings, connections: int) -> DatabaseSettings:

@@ -260,6 +260,20 @@ class AdapterSettings(Group):
         yield "kind", self.kind
 
 
+class RetentionSettings(Group):
+    """How long executions and batches are kept after their end, unless their program says so."""
+
+    completed_days: int = Field(
+        default=30, ge=0, le=36_500, description="Those that are completed; 0 keeps them for ever."
+    )
+    failed_days: int = Field(
+        default=30, ge=0, le=36_500, description="Those that failed; 0 keeps them for ever."
+    )
+    cancelled_days: int = Field(
+        default=30, ge=0, le=36_500, description="Those that were cancelled; 0 keeps them for ever."
+    )
+
+
 class LoggingSettings(Group):
     """What is written to standard error."""
 
@@ -325,6 +339,7 @@ class Settings(BaseSettings):
     )
     processes: ProcessesSettings = ProcessesSettings()
     worker: WorkerSettings = WorkerSettings()
+    retention: RetentionSettings = RetentionSettings()
     logging: LoggingSettings = LoggingSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     limits: LimitsSettings = LimitsSettings()

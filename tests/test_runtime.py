@@ -17,8 +17,9 @@ from app.errors import DatabaseUnavailableError
 from app.main import create_app
 from app.models.weeks import Week
 from app.policies.clock import SystemClock
-from app.runtime import PARTITIONS_EVERY_S, WARM_UP, WEEKS_AHEAD, Runtime, open_runtime
+from app.runtime import PARTITIONS_EVERY_S, WARM_UP, Runtime, open_runtime
 from app.settings import AdapterSettings, DatabaseSettings, Settings, SettingsError
+from app.stores.partitions import WEEKS_AHEAD
 from tests.support.factories import QUESTION, a_program, the_record
 from tests.support.wait import wait_until
 

@@ -28,7 +28,11 @@ class Durations(View):
 
 
 class ProgramStatistics(View):
-    """How a program's executions went. The count and the time are those of its whole life."""
+    """How a program's executions went.
+
+    The count and the time are those of its whole life; the rest is reckoned over the records that
+    are kept.
+    """
 
     execution_count: int
     last_executed_at: Instant | None

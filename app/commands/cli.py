@@ -3,13 +3,14 @@
 import typer
 
 from app.commands.check import check
+from app.commands.cleanup import cleanup
 from app.commands.demo import demo
 from app.commands.keys import keys
 from app.commands.migrate import migrate
 from app.commands.serve import serve
 from app.commands.worker import worker
 
-COMMANDS = (serve, worker, migrate, check, demo)
+COMMANDS = (serve, worker, migrate, check, cleanup, demo)
 GROUPS = (keys,)
 
 cli = typer.Typer(

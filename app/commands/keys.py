@@ -1,13 +1,10 @@
 """`dspatch keys`: make, list and revoke keys."""
 
-import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from pydantic import Field
@@ -16,19 +13,17 @@ from rich.table import Table
 from app.actions.key_creation import KeyCreation, KeyCreationInput
 from app.actions.key_revocation import KeyRevocation
 from app.api.views import NAME, Instant, View
-from app.commands.console import err, out, plain_errors
-from app.commands.local_stack import local_database
+from app.commands.console import err, out
+from app.commands.on_database import on_database
 from app.commands.options import DEFAULT_DATA_DIR, AsJSON, Config, DataDir, LocalDatabase
 from app.database import Database
 from app.models import ApiKey
 from app.models.audit import CLI
 from app.models.key_text import ID
 from app.models.scopes import Scope
-from app.settings import load_settings
+from app.settings import Settings
 
 LONGEST_DAYS = 36_500
-
-T = TypeVar("T")
 
 keys = typer.Typer(name="keys", help="Make, list and revoke keys.", no_args_is_help=True)
 
@@ -82,8 +77,8 @@ def create_key(  # noqa: PLR0913 - options of the command line
     """
     expires_in = None if expires_days is None else timedelta(days=expires_days)
     wanted = KeyCreationInput(name, scope, expires_in, CLI)
-    report = _on_database(
-        lambda database: KeyCreation(database, secrets.choice)(wanted),
+    report = on_database(
+        lambda database, _: KeyCreation(database, secrets.choice)(wanted),
         config,
         data_dir if local else None,
     )
@@ -108,7 +103,7 @@ def list_keys(
 
     For example `dspatch keys list --config dspatch.toml`, or `dspatch keys list --json`.
     """
-    rows = _on_database(_all_keys, config, data_dir if local else None)
+    rows = on_database(_all_keys, config, data_dir if local else None)
     items = [ListedKeyView.model_validate(row).model_dump(mode="json") for row in rows]
     if as_json:
         out.print_json(data={"items": items})
@@ -131,14 +126,16 @@ def revoke_key(
 
     For example `dspatch keys revoke 3kv7d0pq --config dspatch.toml`.
     """
-    was_live = _on_database(
-        lambda database: KeyRevocation(database)(key_id, CLI), config, data_dir if local else None
+    was_live = on_database(
+        lambda database, _: KeyRevocation(database)(key_id, CLI),
+        config,
+        data_dir if local else None,
     )
     done = "is revoked" if was_live else "had been revoked before"
     out.print(f"The key {key_id} {done}.", soft_wrap=True)
 
 
-async def _all_keys(database: Database) -> Sequence[ApiKey]:
+async def _all_keys(database: Database, _settings: Settings) -> Sequence[ApiKey]:
     async with database.transaction() as tx:
         return await tx.api_keys.list_all()
 
@@ -151,28 +148,3 @@ def _cell(value: object) -> str:
             return ", ".join(value)
         case _:
             return str(value)
-
-
-def _on_database(
-    work: Callable[[Database], Awaitable[T]], config: Path | None, data_dir: Path | None
-) -> T:
-    """Do the work on the operator's database, or on the local one where there is a folder."""
-
-    async def run() -> T:
-        async with _database(config, data_dir) as database:
-            return await work(database)
-
-    with plain_errors():
-        return asyncio.run(run())
-
-
-@asynccontextmanager
-async def _database(config: Path | None, data_dir: Path | None) -> AsyncIterator[Database]:
-    settings = load_settings(config)
-    async with AsyncExitStack() as stack:
-        if data_dir is not None:
-            settings = await stack.enter_async_context(local_database(settings, data_dir))
-        database = Database.connect(settings.database)
-        stack.push_async_callback(database.close)
-        await database.require_head()
-        yield database

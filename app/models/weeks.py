@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.models.ids import first_id
 
-_PARTITION = re.compile(r"executions_\d{4}w\d{2}")
+_PARTITION = re.compile(r"executions_(\d{4})w(\d{2})")
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,15 @@ class Week:
         for index in range(count + 1):
             yield Week(self.monday + timedelta(weeks=index))
 
+    @classmethod
+    def named(cls, partition: str) -> "Week | None":
+        """Find the week of a partition; None where a table's name is none of one."""
+        found = _PARTITION.fullmatch(partition)
+        if found is None:
+            return None
+        year, week = map(int, found.groups())
+        return cls(datetime.fromisocalendar(year, week, 1).replace(tzinfo=UTC))
+
     @property
     def partition(self) -> str:
         """The name of this week's partition, `executions_2026w48`."""
@@ -37,8 +46,12 @@ class Week:
     @property
     def bounds(self) -> tuple[UUID, UUID]:
         """The lowest id of this week and of the next."""
-        following = self.monday + timedelta(weeks=1)
-        return _first_id(self.monday), _first_id(following)
+        return _first_id(self.monday), _first_id(self.end)
+
+    @property
+    def end(self) -> datetime:
+        """The first instant of the next week."""
+        return self.monday + timedelta(weeks=1)
 
 
 def is_partition(table: str) -> bool:

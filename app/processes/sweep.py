@@ -1,36 +1,22 @@
 """The sweep: ends what dead processes left running, or has it run again."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from uuid import UUID
 
-from app.adapters.errors import AdapterError, ErrorType
 from app.checkpoints import Checkpoint, Reached, nothing
 from app.database import Database
 from app.models.ids import first_id
-from app.models.states import ExecutionStatus, Outcome
-from app.processes.channel import ControlChannel, Kind
+from app.processes.channel import ControlChannel
 from app.processes.heartbeat import Heartbeat
-from app.processes.returning import give_back
+from app.processes.orphans import mend_orphans, tell_of
 from app.settings import ProcessesSettings
 
 logger = logging.getLogger(__name__)
-
-AT_ONCE = 1_000
-"""Executions that end in one transaction."""
 
 KEPT_S = 86_400.0
 """How long the row of a process that has ended is kept, for people."""
 
 CLOCKS_APART_S = 86_400.0
 """How far the clock that made an execution's id may have been behind the database's."""
-
-_CRASH = AdapterError(ErrorType.WORKER_CRASHED, "The process that ran it has died.")
-_ENDING = {
-    "status": ExecutionStatus.FAILED,
-    "outcome": Outcome.EXECUTION_ERROR,
-    "error": _CRASH.as_document(),
-}
 
 
 class Sweep:
@@ -73,25 +59,14 @@ class Sweep:
             if not owners:
                 return False
             after = first_id(int(min(owners.values()).timestamp() - CLOCKS_APART_S) * 1_000)
-            lost = dict(await tx.executions.end_lost(owners.keys(), after, _ENDING, AT_ONCE))
-            held = await tx.pending_executions.hold_lost(owners.keys(), after, AT_ONCE)
-            is_full = AT_ONCE in {len(lost), len(held)}
-            lost |= {one.id: one.program_id for one in await give_back(tx, held, _CRASH)}
-            await tx.programs.count_executions(lost.values())
-            if not is_full:
+            orphans = await mend_orphans(tx, owners.keys(), after)
+            if not orphans.is_full:
                 await tx.processes.delete_ended(KEPT_S)
-            if lost or held:
+            if orphans.count:
                 self._reached(Checkpoint.SWEEPING)
-        if lost or held:
+        if orphans.count:
             self._reached(Checkpoint.SWEPT)
-        self._tell(silent, lost, len(held))
-        return is_full
-
-    def _tell(self, silent: Sequence[UUID], ended: Mapping[UUID, UUID], held: int) -> None:
         if silent:
             logger.warning("gave up silent processes: %s", ", ".join(map(str, silent)))
-        if held:
-            logger.warning("took back %d executions of dead processes", held)
-        if ended:
-            logger.warning("ended %d executions that dead processes left running", len(ended))
-            self._channel.tell(Kind.ENDED, ended.keys())
+        tell_of(orphans, self._channel)
+        return orphans.is_full

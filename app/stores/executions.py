@@ -6,20 +6,28 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import AwareDatetime
-from sqlalchemy import Select, extract, func, insert, select, update
+from sqlalchemy import Select, and_, extract, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import undefer
 
 from app.errors import ExecutionNotFoundError
-from app.models import Execution
+from app.models import Execution, Process
 from app.models.ids import item_range
 from app.models.states import ExecutionStatus, Outcome, execution_origins
 from app.stores.pages import Page, Paged, on_page, paged
+from app.stores.processes import ago
 
 _TABLE = Execution.__table__
 _TAKEN_S = extract("epoch", func.now() - func.coalesce(_TABLE.c.started_at, func.now()))
 TAKEN_MS = func.round(_TAKEN_S * 1_000, 3)
 """Since it started, or 0 where it has not."""
+
+_RUNS_FOR_SOMEBODY = and_(
+    Execution.status == ExecutionStatus.RUNNING,
+    Execution.batch_id.is_(None),
+    Execution.owner_id.is_not(None),
+)
+_ITS_PROCESS = and_(Process.id == Execution.owner_id, Process.ended_at.is_(None))
 
 
 @dataclass(frozen=True)
@@ -129,6 +137,37 @@ class ExecutionStore:
             .returning(Execution.id, Execution.program_id)
         )
         return {row.id: row.program_id for row in await self._session.execute(statement)}
+
+    async def list_dead_owners(self) -> Sequence[UUID]:
+        """List who owns running records, but for items of batches, and does not live.
+
+        A process enters before it owns anything, and one that has ended does not come back.
+        """
+        query = (
+            select(Execution.owner_id)
+            .distinct()
+            .outerjoin(Process, _ITS_PROCESS)
+            .where(_RUNS_FOR_SOMEBODY, Process.id.is_(None))
+        )
+        return [owner_id for owner_id in await self._session.scalars(query) if owner_id]
+
+    async def count_orphans(self, silent_s: float) -> tuple[int, int]:
+        """Count the running records whose owners are dead, and those whose owners are silent.
+
+        Items of batches are not counted: they are their lanes'.
+        """
+        silent = Process.heartbeat_at < ago(silent_s)
+        query = (
+            select(
+                func.count().filter(Process.id.is_(None)),
+                func.count().filter(silent),
+            )
+            .select_from(Execution)
+            .outerjoin(Process, _ITS_PROCESS)
+            .where(_RUNS_FOR_SOMEBODY)
+        )
+        dead, silent_ones = (await self._session.execute(query)).one()
+        return dead, silent_ones
 
     async def list_ended(self, ids: Collection[UUID]) -> Sequence[UUID]:
         """List those of some records that have ended."""

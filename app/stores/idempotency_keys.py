@@ -1,6 +1,5 @@
 """The rows of `idempotency_keys`."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import IdempotencyKey
 from app.models.idempotency_keys import Claim
+from app.stores.removals import Removed, bytes_of, removed
 
 KEPT_FOR = timedelta(hours=24)
 SLICE = 10_000
@@ -62,13 +62,16 @@ class IdempotencyKeyStore:
             )
         )
 
-    async def drop_expired(self) -> int:
-        """Forget a slice of the keys that are older than KEPT_FOR; tell how many."""
+    async def count_expired(self) -> int:
+        """Count the keys that are older than KEPT_FOR."""
+        return (await self._session.scalars(select(func.count()).where(~_IS_KEPT))).one()
+
+    async def drop_expired(self) -> Removed:
+        """Forget a slice of the keys that are older than KEPT_FOR."""
         old = select(IdempotencyKey.key).where(~_IS_KEPT).limit(SLICE)
         statement = (
             delete(IdempotencyKey)
             .where(IdempotencyKey.key.in_(old.with_for_update(skip_locked=True)))
-            .returning(IdempotencyKey.key)
+            .returning(bytes_of(IdempotencyKey))
         )
-        dropped: Sequence[bytes] = (await self._session.scalars(statement)).all()
-        return len(dropped)
+        return removed(await self._session.scalars(statement))

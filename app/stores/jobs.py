@@ -13,8 +13,13 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.stores.removals import Removed, removed
+
 CHANNEL = "procrastinate_queue_v1#"
 """What the engine listens to, before the name of a queue."""
+
+SLICE = 1_000
+"""As many finished jobs go in one statement."""
 
 _TOLD = f'pg_notify(\'{CHANNEL}\' || queue_name, \'{{"type": "job_inserted", "job_id": 0}}\')'
 
@@ -104,6 +109,15 @@ _COUNT_WAITING = text("""
 SELECT queue_name, count(*) AS waiting FROM procrastinate_jobs WHERE status = 'todo' GROUP BY 1
 """)
 
+_FINISHED = "status NOT IN ('todo', 'doing')"
+_COUNT_FINISHED = text(f"SELECT count(*) FROM procrastinate_jobs WHERE {_FINISHED}")  # noqa: S608
+_DROP_FINISHED = text(f"""
+DELETE FROM procrastinate_jobs AS j WHERE id IN (
+    SELECT id FROM procrastinate_jobs WHERE {_FINISHED} LIMIT {SLICE} FOR UPDATE SKIP LOCKED
+)
+RETURNING pg_column_size(j)
+""")  # noqa: S608 - our own text
+
 
 @dataclass(frozen=True)
 class JobRun:
@@ -176,6 +190,14 @@ class JobStore:
         taken = (await self._session.scalars(_TAKE_BACK)).all()
         await self._session.execute(_DROP_DEAD_WORKERS)
         return taken
+
+    async def count_finished(self) -> int:
+        """Count the jobs that have ended and are still there."""
+        return int((await self._session.scalars(_COUNT_FINISHED)).one())
+
+    async def drop_finished(self) -> Removed:
+        """Forget a slice of the jobs that have ended."""
+        return removed(await self._session.scalars(_DROP_FINISHED))
 
     async def count_waiting(self) -> Mapping[str, int]:
         """Count the jobs that wait, by queue."""

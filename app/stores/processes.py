@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.models import Process
+from app.stores.removals import Removed, bytes_of, removed
 
 
 class ProcessStore:
@@ -48,11 +49,11 @@ class ProcessStore:
         """
         other = aliased(Process)
         asks = exists().where(
-            other.id == by, other.ended_at.is_(None), other.heartbeat_at > _ago(fresh_s)
+            other.id == by, other.ended_at.is_(None), other.heartbeat_at > ago(fresh_s)
         )
         statement = (
             update(Process)
-            .where(Process.ended_at.is_(None), Process.heartbeat_at < _ago(silent_s), asks)
+            .where(Process.ended_at.is_(None), Process.heartbeat_at < ago(silent_s), asks)
             .values(ended_at=func.now())
             .returning(Process.id)
         )
@@ -65,7 +66,7 @@ class ProcessStore:
     async def list_lm_children(self, silent_s: float) -> Mapping[UUID, Mapping[str, int]]:
         """List what the processes said of their children that live, and were heard of since."""
         query = select(Process.id, Process.lm_children).where(
-            Process.ended_at.is_(None), Process.heartbeat_at >= _ago(silent_s)
+            Process.ended_at.is_(None), Process.heartbeat_at >= ago(silent_s)
         )
         return {row.id: row.lm_children for row in await self._session.execute(query)}
 
@@ -79,10 +80,21 @@ class ProcessStore:
         query = select(Process.id, Process.started_at).where(Process.ended_at.is_not(None))
         return {row.id: row.started_at for row in await self._session.execute(query)}
 
-    async def delete_ended(self, ended_s_ago: float) -> None:
+    async def count_ended(self, ended_s_ago: float = 0.0) -> int:
+        """Count the processes that ended longer ago."""
+        query = select(func.count()).where(_ended_before(ended_s_ago))
+        return (await self._session.scalars(query)).one()
+
+    async def delete_ended(self, ended_s_ago: float) -> Removed:
         """Forget the processes that ended longer ago."""
-        await self._session.execute(delete(Process).where(Process.ended_at < _ago(ended_s_ago)))
+        statement = delete(Process).where(_ended_before(ended_s_ago))
+        return removed(await self._session.scalars(statement.returning(bytes_of(Process))))
 
 
-def _ago(seconds: float) -> ColumnElement[Any]:
+def _ended_before(seconds: float) -> ColumnElement[bool]:
+    return Process.ended_at <= ago(seconds)
+
+
+def ago(seconds: float) -> ColumnElement[Any]:
+    """Give the time so many seconds ago, by the database's clock."""
     return func.now() - func.make_interval(0, 0, 0, 0, 0, 0, seconds)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import ColumnElement, and_, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,6 +13,7 @@ from app.errors import NameTakenError, ProgramNotFoundError, RevisionNotFoundErr
 from app.models import ExecutionCount, Program, ProgramRevision
 from app.models.states import ProgramStatus, program_origins
 from app.stores.pages import Page, Paged, on_page, paged
+from app.stores.processes import ago
 
 _FOLDING = 4_027_431_004
 _FOLD = text("""
@@ -133,6 +134,19 @@ class ProgramStore:
             return None
         return await self._read(program_id)
 
+    async def count_stuck(self, after_s: float) -> int:
+        """Count the programs that have been initializing for longer."""
+        return (await self._session.scalars(select(func.count()).where(_stuck(after_s)))).one()
+
+    async def give_up_stuck(self, after_s: float, error: str) -> Sequence[UUID]:
+        """Move the programs that have been initializing for longer to `error`; list them."""
+        values = {"status": ProgramStatus.ERROR, "error": error, "updated_at": func.now()}
+        statement = update(Program).where(_stuck(after_s)).values(values).returning(Program.id)
+        stuck = (await self._session.scalars(statement)).all()
+        for program_id in stuck:
+            self._note(program_id)
+        return stuck
+
     async def _read(self, program_id: UUID) -> Program:
         """Read what was written; RETURNING would leave out what is counted in another table."""
         return await self._session.get_one(Program, program_id, populate_existing=True)
@@ -174,6 +188,10 @@ class ProgramStore:
             query = query.where(Program.signature_id == signature_id)
         rows = (await self._session.scalars(on_page(query, Program.__table__.c.id, page))).all()
         return paged(rows, page)
+
+
+def _stuck(after_s: float) -> ColumnElement[bool]:
+    return and_(Program.status == ProgramStatus.INITIALIZING, Program.updated_at < ago(after_s))
 
 
 def _found(program_id: UUID, program: Program | None) -> Program:

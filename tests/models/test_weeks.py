@@ -65,6 +65,7 @@ def test_weeks_follow_each_other_without_a_gap(moment: datetime, count: int) -> 
     for week, following in itertools.pairwise(weeks):
         assert week.bounds[1] == following.bounds[0]
     assert all(is_partition(week.partition) for week in weeks)
+    assert [Week.named(week.partition) for week in weeks] == weeks
 
 
 @pytest.mark.parametrize(
@@ -74,3 +75,4 @@ def test_other_tables_are_no_partitions(name: str) -> None:
     """A table is a partition by its whole name only."""
     assert not is_partition(name)
     assert not is_partition(f"{name}_old")
+    assert Week.named(name) is None

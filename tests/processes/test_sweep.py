@@ -16,7 +16,8 @@ from app.models.states import ExecutionStatus
 from app.policies.clock import SystemClock
 from app.processes.channel import ControlChannel, Kind
 from app.processes.heartbeat import Heartbeat
-from app.processes.sweep import AT_ONCE, Sweep
+from app.processes.orphans import AT_ONCE
+from app.processes.sweep import Sweep
 from app.settings import ProcessesSettings, Settings
 from tests.stores.rows import ABOUT, a_process
 from tests.stores.test_pending_executions import a_pending
@@ -203,12 +204,12 @@ async def test_many_end_in_slices(database: Database, settings: Settings) -> Non
     async with sweeping(database, settings) as (sweep, _, told):
         (dead,) = await processes(database, 99)
         pattern = await an_execution(database, program, owner_id=dead)
-        await _repeat(database, pattern, AT_ONCE)
+        await repeated(database, pattern, AT_ONCE)
         await sweep()
     assert len(set(told)) == AT_ONCE + 1
 
 
-async def _repeat(database: Database, execution: Execution, times: int) -> None:
+async def repeated(database: Database, execution: Execution, times: int) -> None:
     """Add records like this one."""
     columns = [name for name in Execution.__table__.c.keys() if name != "id"]  # noqa: SIM118
     names = ", ".join(columns)

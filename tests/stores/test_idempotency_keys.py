@@ -38,7 +38,8 @@ async def test_old_keys_are_dropped(database: Database) -> None:
     )
     async with database.transaction() as tx:
         await tx.idempotency_keys.claim(claims[1], IDS.new())
-        assert await tx.idempotency_keys.drop_expired() == 1
-        assert await tx.idempotency_keys.drop_expired() == 0
+        assert await tx.idempotency_keys.count_expired() == 1
+        assert (await tx.idempotency_keys.drop_expired()).rows == 1
+        assert (await tx.idempotency_keys.drop_expired()).rows == 0
         found = [await tx.idempotency_keys.find(claim) for claim in claims]
     assert [one is None for one in found] == [False, False, True]

@@ -20,7 +20,7 @@ class LeavingDatabase(Database):
     is_away = False
 
     @cached_property
-    def after_next(self) -> list[Callable[[], Awaitable[None]]]:
+    def after_next(self) -> list[Callable[[], Awaitable[object]]]:
         """What is still to be done."""
         return []
 

@@ -35,16 +35,16 @@ class BatchClosing:
         self._tell = tell
         self._reached = reached
 
-    async def __call__(self, batch_id: UUID) -> None:
-        """Close it if it can be; DatabaseUnavailableError."""
+    async def __call__(self, batch_id: UUID) -> bool:
+        """Close it if it can be, and tell whether this did it; DatabaseUnavailableError."""
         read = await self._read(batch_id)
         if not BATCH_MOVES[BatchStatus(read.batch.status)]:
-            return
+            return False
         if read.batch.stopping is not None:
             await self._cancel_rest(read)
             read = await self._read(batch_id)
         if read.ended_items < read.batch.total_items:
-            return
+            return False
         self._reached(Checkpoint.CLOSING)
         async with self._database.transaction() as tx:
             percentiles = await tx.batch_items.percentiles(batch_id)
@@ -56,6 +56,7 @@ class BatchClosing:
             self._reached(Checkpoint.CLOSED)
             logger.info("batch %s ended with %d items", batch_id, read.ended_items)
             self._channel.tell(Kind.ENDED, [batch_id])
+        return is_closed
 
     async def _cancel_rest(self, read: BatchReading) -> None:
         """End in slices what was not handed out, so that no transaction takes long."""

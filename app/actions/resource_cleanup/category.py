@@ -1,0 +1,91 @@
+"""What every category of the cleanup is given, and what it gives back."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from app.actions.batch_processing.closing import BatchClosing
+from app.actions.batch_processing.telling import BatchTelling
+from app.database import Database
+from app.models.ids import Ids
+from app.policies.clock import Clock
+from app.processes.channel import ControlChannel
+from app.settings import RetentionSettings, Settings
+from app.stores.removals import Removed
+from app.telemetry.metrics import Metrics
+
+
+class CategoryName(StrEnum):
+    """What is looked for."""
+
+    ORPHANED_EXECUTIONS = "orphaned_executions"
+    """Executions that dead processes left running; they end, or run again in the background."""
+    STALLED_BATCHES = "stalled_batches"
+    """Batches that no lane works on or waits for; they are set going again, or closed."""
+    STUCK_PROGRAMS = "stuck_programs"
+    """Programs whose preparation was never ended; they become `error`."""
+    PARTITIONS = "partitions"
+    """Weeks of records: made ahead, and dropped once all of their records have expired."""
+    EXPIRED_BATCHES = "expired_batches"
+    """Batches, with their items, that need not be kept any more."""
+    EXPIRED_EXECUTIONS = "expired_executions"
+    """Other executions that need not be kept any more, of weeks that do not go whole."""
+    EXPIRED_IDEMPOTENCY_KEYS = "expired_idempotency_keys"
+    """Keys that were kept for as long as is promised."""
+    FINISHED_JOBS = "finished_jobs"
+    """Jobs of the engine that have ended, and were not forgotten then."""
+    DEAD_PROCESSES = "dead_processes"
+    """Rows of processes that ended more than a day ago."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """How many there are, and how many of them stay, by the reason why."""
+
+    total: int
+    kept: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What categories look at and mend with; a process is silent after `lease_s`."""
+
+    database: Database
+    channel: ControlChannel
+    close_batch: BatchClosing
+    clock: Clock
+    lease_s: float
+    retention: RetentionSettings
+
+    @classmethod
+    def on(
+        cls,
+        database: Database,
+        channel: ControlChannel,
+        metrics: Metrics,
+        ids: Ids,
+        clock: Clock,
+        settings: Settings,
+    ) -> "Tools":
+        """Build them as the settings say."""
+        return cls(
+            database=database,
+            channel=channel,
+            close_batch=BatchClosing(database, channel, metrics, BatchTelling(database, ids)),
+            clock=clock,
+            lease_s=settings.processes.lease_ms / 1_000,
+            retention=settings.retention,
+        )
+
+
+@dataclass(frozen=True)
+class Category:
+    """A look, which changes nothing, and how to mend what it finds.
+
+    What is mended is given slice by slice, each committed, and nothing held in between: whoever
+    asks may pause there, or stop and go on another time. Both go by the same condition.
+    """
+
+    name: CategoryName
+    look: Callable[[Tools], Awaitable[Found]]
+    mend: Callable[[Tools], AsyncGenerator[Removed]]

@@ -1,0 +1,41 @@
+"""Live batches on which nobody works: no lane is held, and none waits for a holder.
+
+A lane that a dead process holds is taken over as one that waits, so that its batch is not idle.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import exists, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import Batch, BatchLane
+from app.models.states import BATCH_MOVES, BatchStatus
+from app.stores.batch_lanes import wake_up
+
+_LIVE = [status for status in BatchStatus if BATCH_MOVES[status]]
+_IS_BUSY = or_(BatchLane.is_held, BatchLane.waits_since.is_not(None))
+
+
+class IdleBatchStore:
+    """Finds idle batches, and sets them going, within one transaction."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def list_ids(self) -> Sequence[UUID]:
+        """List the idle batches, the oldest first."""
+        busy = exists().where(BatchLane.batch_id == Batch.id, _IS_BUSY)
+        query = select(Batch.id).where(Batch.status.in_(_LIVE), ~busy).order_by(Batch.id)
+        return (await self._session.scalars(query)).all()
+
+    async def set_going(self, batch_id: UUID) -> bool:
+        """Have all lanes of a batch taken by somebody; False where it is not idle any more."""
+        own = BatchLane.batch_id == batch_id
+        lanes = select(BatchLane).where(own).order_by(BatchLane.number.desc()).with_for_update()
+        held = (await self._session.scalars(lanes)).all()
+        if any(lane.is_held or lane.waits_since is not None for lane in held):
+            return False
+        await self._session.execute(update(BatchLane).where(own).values(waits_since=func.now()))
+        await wake_up(self._session)
+        return bool(held)

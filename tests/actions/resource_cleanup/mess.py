@@ -1,0 +1,184 @@
+"""Something for every category to find, and beside it what it must leave alone."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import func, insert, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.database import Transaction
+from app.models import Batch, BatchLane, Execution, IdempotencyKey, Program
+from app.models.ids import Ids, item_id
+from app.models.states import ExecutionStatus, ProgramStatus
+from tests.stores.rows import (
+    a_batch,
+    a_process,
+    a_program,
+    a_running_batch,
+    an_ending,
+    an_execution,
+)
+from tests.support.clock import ManualClock
+
+
+async def orphans(tx: Transaction) -> dict[str, UUID]:
+    """Add running executions: of the dead, the silent, the living and nobody; and one item."""
+    dead, silent = await a_process(tx, ended_s=0), await a_process(tx, silent_s=99)
+    return {
+        "dead": await an_execution(tx, owner_id=dead),
+        "unknown": await an_execution(tx, owner_id=uuid4()),
+        "silent": await an_execution(tx, owner_id=silent),
+        "living": await an_execution(tx, owner_id=await a_process(tx)),
+        "nobody's": await an_execution(tx),
+        "item": await an_execution(tx, owner_id=dead, batch_id=uuid4(), item_index=0),
+    }
+
+
+async def batches(tx: Transaction) -> dict[str, UUID]:
+    """Add live batches that wait, that nobody works on, and whose items have all ended."""
+    batches = {
+        "waiting": await a_running_batch(tx),
+        "worked on": await a_running_batch(tx),
+        "stalled": await a_running_batch(tx, shares=(2, 1)),
+        "stopping": await a_running_batch(tx),
+        "over": await a_running_batch(tx, invalid=(0, 1, 2)),
+        "paused": await a_batch(tx),
+        "paused and over": await a_batch(tx, invalid=(0, 1, 2)),
+    }
+    await tx.lanes.take(batches["worked on"], 0, await a_process(tx))
+    for name in ("paused", "paused and over"):
+        assert await tx.batches.pause(batches[name])
+    await _session_of(tx).execute(
+        text("UPDATE batches SET stopping = 'cancelled' WHERE id = :id"),
+        {"id": batches["stopping"]},
+    )
+    idle = [batches[name] for name in batches if name not in {"waiting", "worked on"}]
+    lanes = update(BatchLane).where(BatchLane.batch_id.in_(idle))
+    await _session_of(tx).execute(lanes.values(waits_since=None))
+    return batches
+
+
+async def programs(tx: Transaction) -> dict[str, UUID]:
+    """Add programs that have been initializing for long, and for a moment."""
+    programs = {name: (await a_program(tx)).id for name in ("stuck", "busy", "draft")}
+    for name in ("stuck", "busy"):
+        await tx.programs.mark(programs[name], ProgramStatus.INITIALIZING)
+    long_ago = func.now() - timedelta(minutes=3)
+    stuck = update(Program).where(Program.id == programs["stuck"])
+    await _session_of(tx).execute(stuck.values(updated_at=long_ago))
+    return programs
+
+
+async def keys(tx: Transaction) -> None:
+    """Add an idempotency key that has expired, and one that has not."""
+    for number, hours in enumerate((23, 25)):
+        digest = bytes([number]) * 32
+        values = {"key": digest, "request": digest, "resource_id": uuid4(), "is_new": True}
+        created_at = func.now() - timedelta(hours=hours)
+        await _session_of(tx).execute(
+            insert(IdempotencyKey).values(**values, created_at=created_at)
+        )
+
+
+async def jobs(tx: Transaction) -> None:
+    """Add jobs that wait, run and have ended."""
+    await _session_of(tx).execute(
+        text(
+            "INSERT INTO procrastinate_jobs (queue_name, task_name, status) SELECT 'q', 't', s FROM"
+            " unnest(enum_range(null::procrastinate_job_status)) AS s"
+        )
+    )
+
+
+async def processes(tx: Transaction) -> None:
+    """Add processes that live, ended lately, and ended long ago."""
+    await a_process(tx)
+    for hours in (23, 25):
+        await a_process(tx, ended_s=hours * 3_600)
+
+
+async def records(tx: Transaction) -> dict[str, UUID]:
+    """Add records of two old weeks; what is in the older one has expired, but for its batch."""
+    keeping = (await a_program(tx, retention={"completed_days": 0, "failed_days": 50})).id
+    quick = (await a_program(tx, retention={"completed_days": 7, "failed_days": None})).id
+    batch = await an_ended_batch(tx, 100)
+    live = await a_live_batch(tx, 61)
+    return {
+        "expired with its week": await a_record(tx, 100),
+        "expired batch": batch,
+        "expired": await a_record(tx, 60, finished=31),
+        "expired failure": await a_record(tx, 60, ExecutionStatus.FAILED),
+        "expired by its program": await a_record(tx, 12, finished=8, program_id=quick),
+        "young": await a_record(tx, 60, finished=29),
+        "young by the settings": await a_record(
+            tx, 12, ExecutionStatus.FAILED, finished=8, program_id=quick
+        ),
+        "kept for ever": await a_record(tx, 60, program_id=keeping),
+        "young by its program": await a_record(
+            tx, 60, ExecutionStatus.FAILED, finished=40, program_id=keeping
+        ),
+        "running": await a_record(tx, 60, None),
+        "live batch": live,
+        "ended item of a live batch": item_id(live, 0),
+    }
+
+
+async def a_record(
+    tx: Transaction,
+    begun: int,
+    status: ExecutionStatus | None = ExecutionStatus.COMPLETED,
+    *,
+    finished: int | None = None,
+    **values: Any,
+) -> UUID:
+    """Add a record that began, and ended unless its status is None, so many days ago."""
+    execution_id = await an_execution(tx, id=await _an_id(tx, begun), **values)
+    if status is not None:
+        await tx.executions.finish(execution_id, an_ending(status))
+        finished_at = func.now() - timedelta(days=begun if finished is None else finished)
+        record = update(Execution).where(Execution.id == execution_id)
+        await _session_of(tx).execute(record.values(finished_at=finished_at))
+    return execution_id
+
+
+async def an_ended_batch(tx: Transaction, days: int, **values: Any) -> UUID:
+    """Add a batch of three items that failed, all of it so many days ago."""
+    batch_id = await a_live_batch(tx, days, invalid=(0, 1, 2), **values)
+    assert await tx.batches.close(batch_id, {})
+    finished_at = func.now() - timedelta(days=days)
+    batch = update(Batch).where(Batch.id == batch_id)
+    await _session_of(tx).execute(batch.values(finished_at=finished_at))
+    await _session_of(tx).execute(update(BatchLane).values(waits_since=None))
+    return batch_id
+
+
+async def a_live_batch(tx: Transaction, days: int, **values: Any) -> UUID:
+    """Add a batch that came in so many days ago; its first item has ended, unless told."""
+    return await a_batch(tx, id=await _an_id(tx, days), **{"invalid": (0,), **values})
+
+
+async def copies(tx: Transaction, pattern: UUID, count: int) -> None:
+    """Add records like one, with the ids that follow its own."""
+    names = ", ".join(name for name in Execution.__table__.c.keys() if name != "id")  # noqa: SIM118
+    statement = text(
+        f"INSERT INTO executions (id, {names}) SELECT n.id, {names}"  # noqa: S608 - our own columns
+        " FROM executions, unnest(CAST(:ids AS uuid[])) AS n (id) WHERE executions.id = :id"
+    )
+    ids = [UUID(int=pattern.int + 3 + number) for number in range(count)]
+    await _session_of(tx).execute(statement, {"id": pattern, "ids": ids})
+
+
+async def _an_id(tx: Transaction, days: int) -> UUID:
+    """Make an id of so many days ago, and its week."""
+    moment = datetime.now(UTC) - timedelta(days=days)
+    made = Ids(ManualClock(moment)).new()
+    await tx.partitions.ensure_for([made])
+    return made
+
+
+def _session_of(tx: Transaction) -> AsyncSession:
+    return tx.processes._session
+
+
+EVERY = (orphans, batches, programs, records, keys, jobs, processes)
