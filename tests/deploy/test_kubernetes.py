@@ -1,5 +1,6 @@
 """The manifests are what Kubernetes takes, what its strictest rules ask for, and fit Dspatch."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from app.api.probes import router as probes
 from app.commands.cli import COMMANDS
+from app.runtime import connections_of
 from app.settings import Settings, load_settings
 from tests.deploy.manifests import (
     BASE,
@@ -27,6 +29,7 @@ OLDEST, NEWEST = "1.27", "1.37"
 LAST_RECORDS_S = 15
 """How long after its grace a process may take to write what it cancelled, and to end."""
 
+ROOT = KUBERNETES.parent.parent
 SETTINGS_FILE = KUBERNETES / BASE / "dspatch.toml"
 
 composed = pytest.mark.skipif(not can_compose(), reason="kubectl, which composes, is not here")
@@ -180,3 +183,23 @@ def test_nobody_else_reaches_the_pods() -> None:
     for entry in entries["dspatch-api"]:
         assert entry["from"]
         assert [port["port"] for port in entry["ports"]] == ["http"]
+
+
+def test_the_database_has_room_for_all(settings: Settings) -> None:
+    """At most, while they are rolled, the pods open as many connections as the page says."""
+    (scaler,) = of_kind(BASE, "HorizontalPodAutoscaler")
+    workers = next(
+        one for one in of_kind(BASE, "Deployment") if one["metadata"]["name"] == "dspatch-worker"
+    )
+    works = settings.worker.model_copy(update={"embedded": True})
+    working = settings.model_copy(update={"worker": works})
+    migration, surge = 1, 1
+    most = (
+        (scaler["spec"]["maxReplicas"] + surge) * sum(connections_of(settings).values())
+        + (workers["spec"]["replicas"] + surge) * sum(connections_of(working).values())
+        + migration
+    )
+    page = ROOT / "docs" / "howto" / "run-on-kubernetes.md"
+    said = re.search(r"max_connections = (\d+)", page.read_text(encoding="utf-8"))
+    assert said
+    assert most <= int(said[1])
