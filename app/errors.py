@@ -2,10 +2,14 @@
 
 DspatchError
 ├── RequestError                  what came is not what the contract asks for
+│   ├── MalformedRequestError     400
 │   ├── MalformedBodyError        400
 │   ├── MalformedQueryError       400
+│   ├── RequestTimeoutError       408
 │   ├── PayloadTooLargeError      413
 │   ├── UnsupportedMediaTypeError 415
+│   ├── MisdirectedRequestError   421
+│   ├── HeadTooLargeError         431
 │   ├── InvalidRequestError       422
 │   ├── InvalidSignatureError     422
 │   ├── InvalidStateError         422
@@ -37,6 +41,7 @@ DspatchError
 ├── AdapterUnavailableError       503
 ├── DatabaseUnavailableError      503
 ├── NoRoomError                   503
+├── ServerBusyError               503
 └── ShuttingDownError             503
 """
 
@@ -99,6 +104,34 @@ class DspatchError(Exception):
 
 class RequestError(DspatchError):
     """The request is not one that the contract describes."""
+
+
+class MalformedRequestError(RequestError):
+    """What came over the connection is not HTTP/1.1 as its standard says; it was closed."""
+
+    status = 400
+    title = "The request is not HTTP"
+
+
+class RequestTimeoutError(RequestError):
+    """The headers did not come in time, or the body too slowly; the connection was closed."""
+
+    status = 408
+    title = "The request came too slowly"
+
+
+class MisdirectedRequestError(RequestError):
+    """The `Host` is none of those that the operator has this server answer to."""
+
+    status = 421
+    title = "The host is not served here"
+
+
+class HeadTooLargeError(RequestError):
+    """Path and headers are longer than the operator's limit; the connection was closed."""
+
+    status = 431
+    title = "The headers are too large"
 
 
 class MalformedBodyError(RequestError):
@@ -334,6 +367,16 @@ class NoRoomError(DspatchError):
 
     status = 503
     title = "There is no room"
+
+
+class ServerBusyError(DspatchError):
+    """The server has as many connections or requests as it takes: try again after `Retry-After`.
+
+    Nothing of the request was done.
+    """
+
+    status = 503
+    title = "The server is busy"
 
 
 class ShuttingDownError(DspatchError):

@@ -29,9 +29,12 @@ from app.api import (
     signature_checks,
     signatures,
 )
+from app.api.admission import AdmissionMiddleware
 from app.api.answer_headers import AnswerHeadersMiddleware
+from app.api.cors import allow_origins
 from app.api.docs import install_docs
 from app.api.draining import DrainingMiddleware
+from app.api.hosts import HostMiddleware
 from app.api.observation import ObservationMiddleware
 from app.api.openapi import install_openapi
 from app.api.problems import install_problem_handlers
@@ -105,11 +108,22 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
     install_problem_handlers(app)
     install_openapi(app)
     install_docs(app)
+    _add_middleware(app, settings)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """Add what every request passes through, from the inside out."""
+    of = settings.server
     app.add_middleware(DrainingMiddleware)
+    app.add_middleware(AdmissionMiddleware, most=settings.limits.concurrent_requests)
+    if of.allowed_hosts:
+        app.add_middleware(HostMiddleware, allowed=of.allowed_hosts)
     app.add_middleware(AnswerHeadersMiddleware)
+    if of.cors_origins:
+        allow_origins(app, of.cors_origins)
     app.add_middleware(ObservationMiddleware)
     app.add_middleware(RequestIdMiddleware)
-    return app
 
 
 def _is_untold(scope: MutableMapping[str, Any]) -> bool:

@@ -84,6 +84,14 @@ class ServerSettings(Group):
         le=3_600_000,
         description="How long running requests may go on after the socket has closed.",
     )
+    allowed_hosts: list[str] = Field(
+        default_factory=list,
+        description="Names that requests may give as their Host, without ports; none: any.",
+    )
+    cors_origins: list[str] = Field(
+        default_factory=list,
+        description="Origins whose pages may call from a browser; none: no CORS headers.",
+    )
 
 
 class ProcessesSettings(Group):
@@ -295,7 +303,7 @@ class TelemetrySettings(Group):
 
 
 class LimitsSettings(Group):
-    """What one request may ask for."""
+    """What clients may ask for."""
 
     json_bytes: int = Field(default=8_388_608, ge=1, description="The longest JSON body.")
     upload_bytes: int = Field(
@@ -304,6 +312,24 @@ class LimitsSettings(Group):
         description="The longest JSON Lines body; a line of it may be as long as a JSON body.",
     )
     depth: int = Field(default=64, ge=1, le=64, description="The deepest nesting of a JSON body.")
+    header_bytes: int = Field(
+        default=32_768, ge=64, description="The longest path and headers together."
+    )
+    header_seconds: float = Field(
+        default=10.0, gt=0, le=3_600, description="How long the headers may take to come."
+    )
+    body_bytes_per_second: int = Field(
+        default=256, ge=1, description="How fast a body has to come at least."
+    )
+    body_seconds: float = Field(
+        default=5.0, gt=0, le=3_600, description="Over so long that is looked at each time."
+    )
+    connections: int = Field(
+        default=8_000, ge=1, description="Connections of one process; one more is answered 503."
+    )
+    concurrent_requests: int = Field(
+        default=1_000, ge=1, description="Requests that one process runs; one more is answered 503."
+    )
 
 
 class WebhooksSettings(Group):

@@ -9,11 +9,18 @@ from app.telemetry import spent_ms
 IS_REPLAYED = "is_replayed"
 """Says in the scope's state that the answer is one of before."""
 
+_SECURITY = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
 
 class AnswerHeadersMiddleware:
     """Puts `Server-Timing` on answers, and `Cache-Control: no-store` on those of `/v1`.
 
-    Answers that are given again have `Idempotency-Replayed: true`.
+    All have what keeps browsers from guessing, framing and telling. Answers that are given again
+    have `Idempotency-Replayed: true`.
     """
 
     def __init__(self, app: ASGIApp, clock: Clock | None = None) -> None:
@@ -30,6 +37,7 @@ class AnswerHeadersMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_SECURITY]
                 headers = MutableHeaders(scope=message)
                 headers["Server-Timing"] = _written(parts, self._clock.monotonic() - began)
                 if scope["path"].startswith("/v1/"):

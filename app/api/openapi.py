@@ -15,6 +15,7 @@ from app.errors import (
     MalformedBodyError,
     MalformedQueryError,
     PayloadTooLargeError,
+    ServerBusyError,
     ShuttingDownError,
     UnauthorizedError,
     UnsupportedMediaTypeError,
@@ -65,7 +66,11 @@ def _describe_problems(operation: dict[str, Any]) -> None:
     common = problem_responses(InvalidRequestError, MalformedQueryError, *of_body)
     if operation["security"]:
         common |= problem_responses(
-            UnauthorizedError, ForbiddenError, DatabaseUnavailableError, ShuttingDownError
+            UnauthorizedError,
+            ForbiddenError,
+            DatabaseUnavailableError,
+            ServerBusyError,
+            ShuttingDownError,
         )
     for status, described in common.items():
         known = responses.setdefault(str(status), described)

@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import logging
 import os
+import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -13,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from typing_extensions import override
 
+from app.api.edge import EdgeConfig
 from app.commands.console import RefusedError
 from app.main import create_app
 from app.policies.drain import Drain, Stage
@@ -27,6 +29,9 @@ LAST_WORD_S = 5.0
 
 _TICK_S = 0.05
 _BACKLOG = 2_048
+
+_DESCRIPTORS = 1_000
+"""What a process needs besides those of its clients: the database, back-ends, children, files."""
 
 logger = logging.getLogger(__name__)
 
@@ -139,8 +144,9 @@ async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[
     """Serve until the block ends."""
     configure_logging(settings.logging, Mask(secrets_of(settings, os.environ)))
     of = settings.server
+    allow_descriptors(settings.limits.connections + _DESCRIPTORS)
     async with exporting(VERSION, os.environ), open_runtime(settings) as runtime:
-        config = _config(create_app(settings, runtime))
+        config = _config(create_app(settings, runtime), settings)
         server = _Server(config, runtime)
         ended = asyncio.create_task(server.serve(sockets=[listener]), name="serve")
         try:
@@ -150,7 +156,20 @@ async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[
             await ended
 
 
-def _config(app: FastAPI) -> uvicorn.Config:
-    return uvicorn.Config(
-        app, lifespan="off", log_config=None, access_log=False, server_header=False
+def _config(app: FastAPI, settings: Settings) -> EdgeConfig:
+    return EdgeConfig(
+        app,
+        settings.limits,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
     )
+
+
+def allow_descriptors(wanted: int) -> None:
+    """Let this process have so many, or as many as it may, beside what it had."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < highest:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
