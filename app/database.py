@@ -42,8 +42,10 @@ from app.stores.connections import Connections, Link
 from app.stores.documents import dump_document, load_document
 from app.stores.executions import ExecutionStore
 from app.stores.expired_batches import ExpiredBatchStore
+from app.stores.expired_deliveries import ExpiredDeliveryStore
 from app.stores.expired_executions import ExpiredExecutionStore
 from app.stores.expired_weeks import ExpiredWeekStore
+from app.stores.housekeeping import HousekeepingStore
 from app.stores.idempotency_keys import IdempotencyKeyStore
 from app.stores.idle_batches import IdleBatchStore
 from app.stores.jobs import JobStore
@@ -183,6 +185,16 @@ class Transaction:
     def expired_batches(self) -> ExpiredBatchStore:
         """The rows of `batches` that need not be kept any more."""
         return ExpiredBatchStore(self._session)
+
+    @cached_property
+    def expired_deliveries(self) -> ExpiredDeliveryStore:
+        """The rows of `webhook_deliveries` that need not be kept any more."""
+        return ExpiredDeliveryStore(self._session)
+
+    @cached_property
+    def housekeeping(self) -> HousekeepingStore:
+        """What PostgreSQL knows of our tables."""
+        return HousekeepingStore(self._session)
 
     @cached_property
     def expired_weeks(self) -> ExpiredWeekStore:

@@ -480,9 +480,9 @@ def _health(base: _Base, settings: Settings, runs: Runs) -> HealthMonitoring:
 
 
 def _cleanup(base: _Base, settings: Settings) -> ResourceCleanup:
-    tools = CleanupTools.on(
-        base.database, base.channel, base.metrics, base.ids, base.clock, settings
-    )
+    database, channel = base.database, base.channel
+    close = BatchClosing(database, channel, base.metrics, BatchTelling(database, base.ids))
+    tools = CleanupTools(database, channel, close, base.adapters, base.ids, base.clock, settings)
     clean_up = ResourceCleanup(tools)
 
     async def mend() -> None:

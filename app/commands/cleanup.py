@@ -7,8 +7,11 @@ import typer
 from rich.filesize import decimal
 from rich.table import Column, Table
 
+from app.actions.batch_processing.closing import BatchClosing
+from app.actions.batch_processing.telling import BatchTelling
 from app.actions.resource_cleanup import CleanupInput, CleanupReport, ResourceCleanup
 from app.actions.resource_cleanup.category import CategoryName, Tools
+from app.adapters.registry import AdapterRegistry
 from app.api.cleanup import CleanupView
 from app.commands.console import BAD_NEWS, out
 from app.commands.on_database import on_database
@@ -58,7 +61,8 @@ async def _clean_up(database: Database, settings: Settings, wanted: CleanupInput
     clock = SystemClock()
     ids = Ids(clock, await database.clock_offset_s(clock))
     channel = ControlChannel(clock, Random())  # noqa: S311 - jitter, not secrets
-    tools = Tools.on(database, channel, Metrics(), ids, clock, settings)
+    close = BatchClosing(database, channel, Metrics(), BatchTelling(database, ids))
+    tools = Tools(database, channel, close, AdapterRegistry([]), ids, clock, settings)
     return await ResourceCleanup(tools)(wanted)
 
 

@@ -21,16 +21,15 @@ class AbandonedUploads:
         self._owner_id = owner_id
         self._left = dict[UUID, UUID]()
 
-    async def __call__(self) -> None:
-        """Remove what dead processes and earlier tries have left."""
+    async def __call__(self) -> int:
+        """Remove what dead processes and earlier tries have left; give the number of batches."""
         async with self._database.transaction() as tx:
             owner_id = self._owner_id()
             taken = await tx.batch_uploads.take_abandoned(owner_id)
         if taken:
             logger.warning("removing what came in of batches: %s", ", ".join(map(str, taken)))
         self._left.update(dict.fromkeys(taken, owner_id))
-        for batch_id in list(self._left):
-            await self._remove(batch_id)
+        return sum([await self._remove(batch_id) for batch_id in list(self._left)])
 
     async def add(self, batch_id: UUID, owner_id: UUID) -> None:
         """Remove what came in of a batch of this process: now, or when the database is back."""
@@ -40,17 +39,19 @@ class AbandonedUploads:
         except DatabaseUnavailableError:
             logger.warning("what came in of batch %s is removed later", batch_id)
 
-    async def _remove(self, batch_id: UUID) -> None:
-        while await self._remove_slice(batch_id, self._left[batch_id]):
-            pass
+    async def _remove(self, batch_id: UUID) -> bool:
+        is_removed: bool | None = None
+        while is_removed is None:
+            is_removed = await self._remove_slice(batch_id, self._left[batch_id])
         del self._left[batch_id]
+        return is_removed
 
-    async def _remove_slice(self, batch_id: UUID, owner_id: UUID) -> bool:
-        """Remove some; False where none is left, or the batch has come about after all."""
+    async def _remove_slice(self, batch_id: UUID, owner_id: UUID) -> bool | None:
+        """Remove some; True where it was the last, False where it is not this owner's any more."""
         async with self._database.transaction() as tx:
             if not await tx.batch_uploads.hold(batch_id, owner_id):
                 return False
             if await tx.batch_items.delete_slice(batch_id):
-                return True
+                return None
             await tx.batch_uploads.end(batch_id)
-            return False
+            return True

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.models import BatchUpload, Process
 
 _UPLOADS = BatchUpload.__table__.c
+_IS_ABANDONED = ~exists().where(Process.id == _UPLOADS.owner_id, Process.ended_at.is_(None))
 
 
 class BatchUploadStore:
@@ -36,9 +37,13 @@ class BatchUploadStore:
 
         Whoever wakes up meanwhile and goes on with one finds that it is not his any more.
         """
-        lives = exists().where(Process.id == _UPLOADS.owner_id, Process.ended_at.is_(None))
-        statement = update(BatchUpload).where(~lives).values(owner_id=owner_id)
+        statement = update(BatchUpload).where(_IS_ABANDONED).values(owner_id=owner_id)
         return (await self._session.scalars(statement.returning(BatchUpload.id))).all()
+
+    async def count_abandoned(self) -> int:
+        """Count the uploads whose owner does not live."""
+        query = select(func.count()).select_from(BatchUpload).where(_IS_ABANDONED)
+        return (await self._session.scalars(query)).one()
 
     async def list_all(self) -> Sequence[BatchUpload]:
         """List what is coming in, the oldest first."""

@@ -1,7 +1,7 @@
 """The rows of `programs` and `program_revisions`."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -133,6 +133,16 @@ class ProgramStore:
         if (await self._session.scalars(statement)).one_or_none() is None:
             return None
         return await self._read(program_id)
+
+    async def list_known(self, program_ids: Collection[UUID]) -> set[UUID]:
+        """Give those of some ids that are programs."""
+        query = select(Program.id).where(Program.id.in_(program_ids))
+        return set(await self._session.scalars(query))
+
+    async def list_ready(self) -> Sequence[tuple[str, UUID]]:
+        """List the programs that are ready: their adapters' names and their ids."""
+        query = select(Program.adapter, Program.id).where(Program.status == ProgramStatus.READY)
+        return [(row.adapter, row.id) for row in await self._session.execute(query)]
 
     async def count_stuck(self, after_s: float) -> int:
         """Count the programs that have been initializing for longer."""

@@ -6,16 +6,21 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from app.actions.resource_cleanup.abandoned_uploads import ABANDONED_UPLOADS
 from app.actions.resource_cleanup.category import Category, CategoryName, Found, Tools
 from app.actions.resource_cleanup.dead_processes import DEAD_PROCESSES
 from app.actions.resource_cleanup.expired_batches import EXPIRED_BATCHES
 from app.actions.resource_cleanup.expired_executions import EXPIRED_EXECUTIONS
 from app.actions.resource_cleanup.expired_idempotency_keys import EXPIRED_IDEMPOTENCY_KEYS
 from app.actions.resource_cleanup.finished_jobs import FINISHED_JOBS
+from app.actions.resource_cleanup.housekeeping import HOUSEKEEPING
 from app.actions.resource_cleanup.orphaned_executions import ORPHANED_EXECUTIONS
 from app.actions.resource_cleanup.partitions import PARTITIONS
 from app.actions.resource_cleanup.stalled_batches import STALLED_BATCHES
 from app.actions.resource_cleanup.stuck_programs import STUCK_PROGRAMS
+from app.actions.resource_cleanup.unknown_programs import UNKNOWN_PROGRAMS
+from app.actions.resource_cleanup.unprepared_programs import UNPREPARED_PROGRAMS
+from app.actions.resource_cleanup.webhook_deliveries import WEBHOOK_DELIVERIES
 from app.errors import DspatchError
 
 logger = logging.getLogger(__name__)
@@ -23,13 +28,18 @@ logger = logging.getLogger(__name__)
 CATEGORIES: Sequence[Category] = (
     ORPHANED_EXECUTIONS,
     STALLED_BATCHES,
+    ABANDONED_UPLOADS,
+    UNKNOWN_PROGRAMS,
+    UNPREPARED_PROGRAMS,
     STUCK_PROGRAMS,
     PARTITIONS,
     EXPIRED_BATCHES,
     EXPIRED_EXECUTIONS,
     EXPIRED_IDEMPOTENCY_KEYS,
+    WEBHOOK_DELIVERIES,
     FINISHED_JOBS,
     DEAD_PROCESSES,
+    HOUSEKEEPING,
 )
 """In this order, so that what is mended first is out of the way of the rest."""
 

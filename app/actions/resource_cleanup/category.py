@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from app.actions.batch_processing.closing import BatchClosing
-from app.actions.batch_processing.telling import BatchTelling
+from app.adapters.registry import AdapterRegistry
 from app.database import Database
 from app.models.ids import Ids
 from app.policies.clock import Clock
 from app.processes.channel import ControlChannel
-from app.settings import RetentionSettings, Settings
+from app.settings import Settings
 from app.stores.removals import Removed
-from app.telemetry.metrics import Metrics
 
 
 class CategoryName(StrEnum):
@@ -22,6 +21,12 @@ class CategoryName(StrEnum):
     """Executions that dead processes left running; they end, or run again in the background."""
     STALLED_BATCHES = "stalled_batches"
     """Batches that no lane works on or waits for; they are set going again, or closed."""
+    ABANDONED_UPLOADS = "abandoned_uploads"
+    """Uploads of batches whose process has died; what came in of them goes."""
+    UNKNOWN_PROGRAMS = "unknown_programs"
+    """Programs that an adapter of this process holds, and that are not in the database."""
+    UNPREPARED_PROGRAMS = "unprepared_programs"
+    """Ready programs that no adapter of this process holds; they are prepared on demand."""
     STUCK_PROGRAMS = "stuck_programs"
     """Programs whose preparation was never ended; they become `error`."""
     PARTITIONS = "partitions"
@@ -32,10 +37,14 @@ class CategoryName(StrEnum):
     """Other executions that need not be kept any more, of weeks that do not go whole."""
     EXPIRED_IDEMPOTENCY_KEYS = "expired_idempotency_keys"
     """Keys that were kept for as long as is promised."""
+    WEBHOOK_DELIVERIES = "webhook_deliveries"
+    """Deliveries of batches' events that ended as long ago as executions are kept."""
     FINISHED_JOBS = "finished_jobs"
     """Jobs of the engine that have ended, and were not forgotten then."""
     DEAD_PROCESSES = "dead_processes"
     """Rows of processes that ended more than a day ago."""
+    HOUSEKEEPING = "housekeeping"
+    """Figures of the planner that are off; dead rows and idle indexes are reported."""
 
 
 @dataclass(frozen=True)
@@ -48,34 +57,15 @@ class Found:
 
 @dataclass(frozen=True)
 class Tools:
-    """What categories look at and mend with; a process is silent after `lease_s`."""
+    """What categories look at and mend with; `adapters` are those of this process."""
 
     database: Database
     channel: ControlChannel
     close_batch: BatchClosing
+    adapters: AdapterRegistry
+    ids: Ids
     clock: Clock
-    lease_s: float
-    retention: RetentionSettings
-
-    @classmethod
-    def on(
-        cls,
-        database: Database,
-        channel: ControlChannel,
-        metrics: Metrics,
-        ids: Ids,
-        clock: Clock,
-        settings: Settings,
-    ) -> "Tools":
-        """Build them as the settings say."""
-        return cls(
-            database=database,
-            channel=channel,
-            close_batch=BatchClosing(database, channel, metrics, BatchTelling(database, ids)),
-            clock=clock,
-            lease_s=settings.processes.lease_ms / 1_000,
-            retention=settings.retention,
-        )
+    settings: Settings
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ async def _mend(tools: Tools) -> AsyncGenerator[Removed]:
 
 async def _expired(tools: Tools) -> Sequence[UUID]:
     async with tools.database.transaction() as tx:
-        expiry = await tx.retention.find_expiry(tools.retention)
+        expiry = await tx.retention.find_expiry(tools.settings.retention)
         return [] if expiry is None else await tx.expired_batches.list_ids(expiry)
 
 

@@ -31,7 +31,7 @@ async def _mend(tools: Tools) -> AsyncGenerator[Removed]:
 
 async def _weeks(tools: Tools) -> Weeks:
     async with tools.database.transaction() as tx:
-        return await find_weeks(tx, tools.retention)
+        return await find_weeks(tx, tools.settings.retention)
 
 
 EXPIRED_EXECUTIONS = Category(CategoryName.EXPIRED_EXECUTIONS, _look, _mend)

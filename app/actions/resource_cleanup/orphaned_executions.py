@@ -16,7 +16,7 @@ _ANY_TIME = first_id(0)
 
 async def _look(tools: Tools) -> Found:
     async with tools.database.transaction() as tx:
-        dead, silent = await tx.executions.count_orphans(tools.lease_s)
+        dead, silent = await tx.executions.count_orphans(tools.settings.processes.lease_ms / 1_000)
     return Found(dead + silent, {"process_not_given_up_yet": silent} if silent else {})
 
 

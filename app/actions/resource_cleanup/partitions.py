@@ -21,7 +21,7 @@ AGAIN_AFTER_S = 0.2
 async def _look(tools: Tools) -> Found:
     async with tools.database.transaction() as tx:
         missing = await tx.partitions.list_missing(WEEKS_AHEAD)
-        weeks = await find_weeks(tx, tools.retention)
+        weeks = await find_weeks(tx, tools.settings.retention)
     needed = len(weeks.needed)
     kept = {"has_records_to_keep": needed} if needed else {}
     return Found(len(missing) + len(weeks.going) + needed, kept)
@@ -30,7 +30,7 @@ async def _look(tools: Tools) -> Found:
 async def _mend(tools: Tools) -> AsyncGenerator[Removed]:
     async with tools.database.transaction() as tx:
         made = await tx.partitions.ensure(WEEKS_AHEAD)
-        weeks = await find_weeks(tx, tools.retention)
+        weeks = await find_weeks(tx, tools.settings.retention)
     yield Removed(len(made))
     await _spare(tools, weeks)
     for partition in weeks.going:

@@ -1,6 +1,7 @@
 """A cleanup on the test's database, on a clock that takes no time."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
@@ -8,12 +9,17 @@ from random import Random
 import pytest
 from sqlalchemy import text
 
+from app.actions.batch_processing.closing import BatchClosing
+from app.actions.batch_processing.telling import BatchTelling
 from app.actions.resource_cleanup import CleanupInput, CleanupReport, ResourceCleanup
 from app.actions.resource_cleanup.category import CategoryName, Tools
+from app.adapters.mock import MockAdapter
+from app.adapters.registry import AdapterRegistry
+from app.adapters.setup import AdapterSetup
 from app.database import Database
 from app.models.weeks import Week
 from app.processes.channel import ControlChannel
-from app.settings import Settings
+from app.settings import RetentionSettings, Settings
 from app.telemetry.metrics import Metrics
 from tests.support.clock import ManualClock
 from tests.support.factories import new_ids
@@ -26,7 +32,16 @@ def tools(settings: Settings, database: Database) -> Tools:
     """What categories work with."""
     clock = ManualClock()
     channel = ControlChannel(clock, Random(0))  # noqa: S311 - jitter
-    return Tools.on(database, channel, Metrics(), new_ids(), clock, settings)
+    ids = new_ids()
+    close = BatchClosing(database, channel, Metrics(), BatchTelling(database, ids))
+    adapters = AdapterRegistry([MockAdapter(AdapterSetup("mock"))])
+    return Tools(database, channel, close, adapters, ids, clock, settings)
+
+
+def keeping(tools: Tools, days: RetentionSettings) -> Tools:
+    """Give tools that keep records for so many days."""
+    settings = tools.settings.model_copy(update={"retention": days})
+    return replace(tools, settings=settings)
 
 
 @pytest.fixture

@@ -8,17 +8,21 @@ from sqlalchemy import func, insert, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Transaction
-from app.models import Batch, BatchLane, Execution, IdempotencyKey, Program
+from app.models import Batch, BatchLane, Execution, IdempotencyKey, Program, WebhookDelivery
 from app.models.ids import Ids, item_id
-from app.models.states import ExecutionStatus, ProgramStatus
+from app.models.states import DeliveryStatus, ExecutionStatus, ProgramStatus
+from app.stores.batch_items import NewItem, row_of
 from tests.stores.rows import (
+    IDS,
     a_batch,
     a_process,
     a_program,
     a_running_batch,
     an_ending,
     an_execution,
+    of_items,
 )
+from tests.stores.test_webhook_deliveries import a_delivery
 from tests.support.clock import ManualClock
 
 
@@ -68,6 +72,37 @@ async def programs(tx: Transaction) -> dict[str, UUID]:
     stuck = update(Program).where(Program.id == programs["stuck"])
     await _session_of(tx).execute(stuck.values(updated_at=long_ago))
     return programs
+
+
+async def uploads(tx: Transaction) -> dict[str, UUID]:
+    """Add uploads of the dead and of the living, each with an item."""
+    dead, living = await a_process(tx, ended_s=0), await a_process(tx)
+    uploads = {"abandoned": IDS.new(), "coming in": IDS.new()}
+    for batch_id, owner_id in zip(uploads.values(), (dead, living), strict=True):
+        await tx.batch_uploads.add(batch_id, owner_id)
+        item = NewItem(0, None, {"question": "why"})
+        await tx.batch_items.add(of_items(batch_id), 0, [row_of(item)])
+    return uploads
+
+
+async def deliveries(tx: Transaction) -> dict[str, UUID]:
+    """Add deliveries that ended long ago, of a batch that has ended and of one that has not."""
+    ended = await a_batch(tx, invalid=(0, 1, 2))
+    assert await tx.batches.close(ended, {})
+    live = await a_batch(tx)
+    deliveries = {
+        "expired": await a_delivery(tx, ended, 1),
+        "young": await a_delivery(tx, ended, 2),
+        "waiting": await a_delivery(tx, ended, 3),
+        "of a live batch": await a_delivery(tx, live),
+    }
+    for name, days in (("expired", 31), ("young", 29), ("of a live batch", 31)):
+        delivered = update(WebhookDelivery).where(WebhookDelivery.id == deliveries[name])
+        finished_at = func.now() - timedelta(days=days)
+        await _session_of(tx).execute(
+            delivered.values(status=DeliveryStatus.DELIVERED, finished_at=finished_at)
+        )
+    return deliveries
 
 
 async def keys(tx: Transaction) -> None:
@@ -181,4 +216,4 @@ def _session_of(tx: Transaction) -> AsyncSession:
     return tx.processes._session
 
 
-EVERY = (orphans, batches, programs, records, keys, jobs, processes)
+EVERY = (orphans, batches, uploads, programs, records, deliveries, keys, jobs, processes)

@@ -1,7 +1,6 @@
 """What is kept, and for how long: executions, and batches with their items."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -14,11 +13,12 @@ from app.models.states import ExecutionStatus
 from app.settings import RetentionSettings
 from app.stores import expired_batches, expired_executions
 from tests.actions.resource_cleanup import mess
-from tests.actions.resource_cleanup.conftest import CleanUp, cleaned
+from tests.actions.resource_cleanup.conftest import CleanUp, cleaned, keeping
 from tests.stores.rows import a_program
 
 BATCHES = CategoryName.EXPIRED_BATCHES
 EXECUTIONS = CategoryName.EXPIRED_EXECUTIONS
+OF_RETENTION = (CategoryName.PARTITIONS, BATCHES, EXECUTIONS)
 
 FOR_EVER = RetentionSettings(completed_days=0, failed_days=0, cancelled_days=0)
 
@@ -49,12 +49,12 @@ async def test_zero_days_keep_for_ever(database: Database, tools: Tools) -> None
     """Whatever programs say is theirs; where nobody says a number nothing is looked at."""
     async with database.transaction() as tx:
         await mess.a_record(tx, 1_000)
-    kept = await cleaned(replace(tools, retention=FOR_EVER))
+    kept = await cleaned(keeping(tools, FOR_EVER), *OF_RETENTION)
     assert kept.summary.found == 0
     async with database.transaction() as tx:
         own = (await a_program(tx, retention={"completed_days": 7})).id
         added = {"own": await mess.a_record(tx, 60, program_id=own)}
-    await cleaned(replace(tools, retention=FOR_EVER))
+    await cleaned(keeping(tools, FOR_EVER), *OF_RETENTION)
     assert await those_there(database, added) == set()
 
 
@@ -69,7 +69,7 @@ async def test_a_batch_goes_whole_and_last(
     async with database.transaction() as tx:
         batch_id = await mess.an_ended_batch(tx, 60)
     days = RetentionSettings(failed_days=failed_days, completed_days=completed_days)
-    await cleaned(replace(tools, retention=days), EXECUTIONS, BATCHES)
+    await cleaned(keeping(tools, days), EXECUTIONS, BATCHES)
     low, high = item_range(batch_id)
     query = text("SELECT count(*) FROM executions WHERE id BETWEEN :low AND :high")
     async with database.transaction() as tx:
