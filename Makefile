@@ -21,7 +21,7 @@ INSTALLED_CLIENTS := $(CLIENTS)/.installed
 MANIFESTS := .venv-manifests
 AUDIT := .venv-audit
 
-.PHONY: help install demo test scenarios storm check coverage format bench-adapters bench-background bench-batches bench-record bench-policies bench-signatures bench-uploads bench-validation openapi settings types migration lock clients manifests sbom audit fuzz ci clean
+.PHONY: help install demo test scenarios storm check coverage format bench-adapters bench-background bench-batches bench-listeners bench-record bench-policies bench-signatures bench-uploads bench-validation openapi settings types migration lock clients manifests sbom audit fuzz ci clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -93,6 +93,9 @@ bench-background: $(INSTALLED_DEV) ## background executions per second, and how 
 
 bench-policies: $(INSTALLED) ## what breakers and limits cost a call
 	@$(BIN)/python -m bench.policies
+
+bench-listeners: $(INSTALLED_DEV) ## 5 000 listeners to a batch: memory, processor time, how soon they hear
+	@$(BIN)/python -m bench.listeners
 
 bench-batches: $(INSTALLED_DEV) ## items of batches per second, against the ideal schedule, and what an item costs
 	@$(BIN)/python -m bench.batches

@@ -1,7 +1,7 @@
 """Listen to batches: one look a second serves everybody who listens in this process."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from operator import attrgetter
 from uuid import UUID
@@ -45,6 +45,7 @@ class BatchListening:
         self._clock = clock
         self._keep_alive_s = keep_alive_s
         self._topics: dict[UUID, _Topic] = {}
+        self._reading: dict[UUID, asyncio.Task[BatchEvent]] = {}
         self._is_closed = False
 
     async def __call__(
@@ -56,7 +57,7 @@ class BatchListening:
         none will come any more. BatchNotFoundError where there is no such batch.
         """
         topic = self._topics.get(batch_id)
-        event = await self._read(batch_id) if topic is None else topic.event
+        event = await asyncio.shield(self._first(batch_id)) if topic is None else topic.event
         if event.is_last and event.sequence <= after:
             return None
         return self._events(event, after)
@@ -70,6 +71,14 @@ class BatchListening:
         self._is_closed = True
         for topic in list(self._topics.values()):
             await self._wake(topic)
+
+    def _first(self, batch_id: UUID) -> asyncio.Task[BatchEvent]:
+        """Read a batch, once for all who come at the same time."""
+        if batch_id not in self._reading:
+            task = asyncio.create_task(self._read(batch_id), name="read a batch")
+            self._reading[batch_id] = task
+            task.add_done_callback(lambda _: self._reading.pop(batch_id))
+        return self._reading[batch_id]
 
     async def _read(self, batch_id: UUID) -> BatchEvent:
         async with self._database.transaction() as tx:
@@ -109,17 +118,15 @@ class BatchListening:
 
     async def _look(self) -> None:
         """Read all batches that somebody listens to; those that are gone are over."""
-        watched = list(self._topics)
+        watched = list(self._topics.items())
         for start in range(0, len(watched), BATCHES_OF_A_LOOK):
-            await self._look_at(watched[start : start + BATCHES_OF_A_LOOK])
+            await self._look_at(dict(watched[start : start + BATCHES_OF_A_LOOK]))
 
-    async def _look_at(self, batch_ids: Sequence[UUID]) -> None:
+    async def _look_at(self, topics: Mapping[UUID, _Topic]) -> None:
         async with self._database.transaction() as tx:
-            found = {read.id: read for read in await tx.batches.list_these(batch_ids)}
-        for batch_id in batch_ids:
-            topic, read = self._topics.get(batch_id), found.get(batch_id)
-            if topic is None:
-                continue
+            found = {read.id: read for read in await tx.batches.list_these(list(topics))}
+        for batch_id, topic in topics.items():
+            read = found.get(batch_id)
             if read is None:
                 topic.is_over = True
             elif read.sequence > topic.event.sequence:

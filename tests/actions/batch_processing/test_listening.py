@@ -20,6 +20,7 @@ from app.settings import Settings
 from app.stores.pages import Page
 from tests.stores.rows import IDS, a_batch
 from tests.support.clock import RestlessClock
+from tests.support.factories import a_narrow_database
 from tests.support.outage import a_leaving_database
 from tests.support.wait import wait_until
 
@@ -132,6 +133,18 @@ async def test_many_listeners_share_what_is_read(database: Database) -> None:
         await house.change(lambda batches: batches.close(batch_id, {}))
         await wait_until(lambda: all(one.has_ended for one in listeners), timeout_s=30)
         assert not house.listening._topics
+
+
+async def test_all_who_come_at_once_cost_one_read(settings: Settings, database: Database) -> None:
+    """As when a server ends, and all who listened there come here: one connection is enough."""
+    async with a_narrow_database(settings) as narrow, a_house(narrow) as house:
+        house.database = database
+        batch_id = await house.begin()
+        events = await asyncio.gather(*(house.listening(batch_id) for _ in range(200)))
+        assert len({id(await anext(one)) for one in events if one is not None}) == 1
+        for one in events:
+            assert one is not None
+            await one.aclose()
 
 
 async def test_a_slow_listener_hears_the_newest_alone(database: Database) -> None:
