@@ -14,6 +14,9 @@ from typing_extensions import override
 
 PREFIX = "DSPATCH_"
 
+CLIENT_KEY = "DSPATCH_API_KEY"
+"""The variable of the key that commands show to a server: no setting, though it may stand by."""
+
 # What Kubernetes puts into every pod for a Service whose name begins with `dspatch`.
 _KUBERNETES_SERVICE = re.compile(
     r"_SERVICE_HOST$|_SERVICE_PORT(_.+)?$|_PORT$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$"
@@ -443,7 +446,7 @@ def _unknown_variables(settings: Settings) -> Iterator[str]:
         if (
             name.upper().startswith(PREFIX)  # pydantic reads small letters, too
             and group not in Settings.model_fields
-            and name not in named_by_settings
+            and name not in (CLIENT_KEY, *named_by_settings)
             and not _KUBERNETES_SERVICE.search(name)
         ):
             yield name

@@ -5,6 +5,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from app.settings import (
+    CLIENT_KEY,
     AdapterSettings,
     DatabaseSettings,
     LMSettings,
@@ -187,13 +188,14 @@ def test_all_unknown_variables_are_named_at_once(monkeypatch: pytest.MonkeyPatch
         "DSPATCH_PORT_8000_TCP_ADDR",
         "DSPATCH_API_SERVICE_HOST",
         "DSPATCH_API_PORT_53_UDP_ADDR",
+        CLIENT_KEY,
         "OTHER_VARIABLE",
     ],
 )
-def test_what_kubernetes_puts_into_a_pod_is_ignored(
+def test_what_is_meant_for_others_is_ignored(
     monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    """Variables that describe a Service named after us are no settings."""
+    """Variables that describe a Service named after us, and a command's key, are no settings."""
     monkeypatch.setenv(variable, "10.0.0.1")
     assert load_settings() == Settings()
 

@@ -107,7 +107,7 @@ def _require_plain(request: Request) -> None:
 
 def _query_of(request: Request) -> UploadQuery:
     """Read the query as strictly as a body; RequestValidationError."""
-    given = {name: _value_of(text) for name, text in request.query_params.items()}
+    given = {name: value_of(text) for name, text in request.query_params.items()}
     try:
         return UploadQuery.model_validate(given)
     except ValidationError as error:
@@ -115,7 +115,7 @@ def _query_of(request: Request) -> UploadQuery:
         raise RequestValidationError(faults) from None
 
 
-def _value_of(text: str) -> Any:
+def value_of(text: str) -> Any:
     """Read a number, true or false as JSON; anything else is text."""
     try:
         return from_json(text)

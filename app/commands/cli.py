@@ -2,6 +2,7 @@
 
 import typer
 
+from app.commands.batch import batch
 from app.commands.check import check
 from app.commands.cleanup import cleanup
 from app.commands.demo import demo
@@ -11,7 +12,7 @@ from app.commands.serve import serve
 from app.commands.worker import worker
 
 COMMANDS = (serve, worker, migrate, check, cleanup, demo)
-GROUPS = (keys,)
+GROUPS = (keys, batch)
 
 cli = typer.Typer(
     name="dspatch",
