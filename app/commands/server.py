@@ -29,6 +29,10 @@ LAST_WORD_S = 5.0
 
 _TICK_S = 0.05
 _BACKLOG = 2_048
+"""So many connections may wait to be accepted."""
+
+_ACCEPTED_AT_ONCE = 8
+"""So many are accepted before the event loop does something else: a crowd must not stop it."""
 
 _DESCRIPTORS = 1_000
 """What a process needs besides those of its clients: the database, back-ends, children, files."""
@@ -47,6 +51,13 @@ class _Server(uvicorn.Server):
         self._drain = runtime.drain
         self._worker = runtime.worker
         self._grace_s = runtime.settings.server.grace_ms / 1_000
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; asyncio has one number for those that it accepts at once and those that wait."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(_BACKLOG)
 
     @contextmanager
     @override
@@ -164,6 +175,7 @@ def _config(app: FastAPI, settings: Settings) -> EdgeConfig:
         log_config=None,
         access_log=False,
         server_header=False,
+        backlog=_ACCEPTED_AT_ONCE,
     )
 
 
