@@ -29,21 +29,22 @@ class AbandonedUploads:
         if taken:
             logger.warning("removing what came in of batches: %s", ", ".join(map(str, taken)))
         self._left.update(dict.fromkeys(taken, owner_id))
-        return sum([await self._remove(batch_id) for batch_id in list(self._left)])
+        return sum([await self._remove(*one) for one in list(self._left.items())])
 
     async def add(self, batch_id: UUID, owner_id: UUID) -> None:
         """Remove what came in of a batch of this process: now, or when the database is back."""
         self._left[batch_id] = owner_id
         try:
-            await self._remove(batch_id)
+            await self._remove(batch_id, owner_id)
         except DatabaseUnavailableError:
             logger.warning("what came in of batch %s is removed later", batch_id)
 
-    async def _remove(self, batch_id: UUID) -> bool:
+    async def _remove(self, batch_id: UUID, owner_id: UUID) -> bool:
+        """Remove all; False where somebody else has, who may be of this process too."""
         is_removed: bool | None = None
         while is_removed is None:
-            is_removed = await self._remove_slice(batch_id, self._left[batch_id])
-        del self._left[batch_id]
+            is_removed = await self._remove_slice(batch_id, owner_id)
+        self._left.pop(batch_id, None)
         return is_removed
 
     async def _remove_slice(self, batch_id: UUID, owner_id: UUID) -> bool | None:

@@ -1,5 +1,6 @@
 """What came in of batches that do not come about is removed, by whoever lives."""
 
+import asyncio
 from uuid import UUID
 
 import pytest
@@ -68,6 +69,17 @@ async def test_what_cannot_be_removed_is_removed_later(
         await abandoned()
     assert "is removed later" in caplog.text
     assert await left(database) == (set(), set())
+
+
+async def test_two_that_remove_the_same_do_not_disturb_each_other(database: Database) -> None:
+    """A request that has failed, and the sweep of its process: one of them has removed it."""
+    async with database.transaction() as tx:
+        own = await a_process(tx)
+    batch_id = await an_upload(database, own)
+    abandoned = AbandonedUploads(database, lambda: own)
+    await asyncio.gather(abandoned.add(batch_id, own), abandoned())
+    assert await left(database) == (set(), set())
+    assert await abandoned() == 0
 
 
 async def test_a_batch_that_has_come_about_keeps_its_items(database: Database) -> None:
