@@ -21,7 +21,7 @@ INSTALLED_CLIENTS := $(CLIENTS)/.installed
 MANIFESTS := .venv-manifests
 AUDIT := .venv-audit
 
-.PHONY: help install demo test scenarios storm check coverage format bench-adapters bench-background bench-batches bench-listeners bench-record bench-policies bench-signatures bench-uploads bench-validation openapi settings types migration lock clients manifests sbom audit fuzz ci clean
+.PHONY: help install demo test scenarios storm check coverage format bench-adapters bench-background bench-batches bench-cleanup bench-listeners bench-record bench-policies bench-signatures bench-uploads bench-validation openapi settings types migration lock clients manifests sbom audit fuzz ci clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -103,6 +103,10 @@ bench-batches: $(INSTALLED_DEV) ## items of batches per second, against the idea
 ITEMS ?= 1000000
 bench-uploads: $(INSTALLED_DEV) ## a batch of ITEMS uploaded, and read in one stream: speed, memory, disk
 	@$(BIN)/python -m bench.uploads --items $(ITEMS)
+
+RECORDS ?= 10000000
+bench-cleanup: $(INSTALLED_DEV) ## a retention run that drops half of RECORDS: time, waits for locks, executions beside it
+	@$(BIN)/python -m bench.cleanup --records $(RECORDS)
 
 openapi: $(INSTALLED_DEV) ## write docs/openapi.json anew
 	@$(BIN)/python -m scripts.openapi

@@ -39,7 +39,7 @@ from app.actions.program_state_reading import ProgramStateReading
 from app.actions.program_state_upload import ProgramStateUpload
 from app.actions.program_states import ProgramStates
 from app.actions.readiness import Readiness
-from app.actions.resource_cleanup import CleanupInput, ResourceCleanup
+from app.actions.resource_cleanup import ResourceCleanup
 from app.actions.resource_cleanup.category import Tools as CleanupTools
 from app.actions.signature_check import SignatureCheck
 from app.actions.signature_registration import SignatureRegistration
@@ -53,13 +53,15 @@ from app.adapters.signature_modules import SignatureModules
 from app.background import Background, Work, repeatedly
 from app.checkpoints import Reached, crash_at
 from app.database import Database
+from app.jobs import cleaning
+from app.jobs.cleaning import ScheduledCleanup
 from app.jobs.deliveries import DeliveryTools, open_callbacks
 from app.jobs.dispatcher import Dispatcher
-from app.jobs.engine import CONNECTIONS_PER_QUEUE
+from app.jobs.engine import CONNECTIONS_PER_QUEUE, Engine
 from app.jobs.lane_dispatcher import LaneDispatcher
 from app.jobs.sweep import JobSweep
 from app.jobs.waiting import Waiting
-from app.jobs.worker import Worker, new_worker
+from app.jobs.worker import LAST_WORD_S, Worker, new_worker
 from app.models import webhook_deliveries
 from app.models.ids import Ids
 from app.policies.clock import Clock, SystemClock
@@ -80,7 +82,6 @@ VERSION = "0.1.0"
 PARTITIONS_EVERY_S = 3_600.0
 FOLD_COUNTS_EVERY_S = 5.0
 COUNT_WAITING_EVERY_S = 5.0
-CLEAN_UP_EVERY_S = 900.0
 USES_EVERY_S = 30.0
 RUNS_GRACE_S = 2.0
 """How long a closing process waits for the records of what it cancels to end."""
@@ -93,7 +94,7 @@ RESERVED = 4
 FOR_LANES = 6
 """Connections by which lanes hand out and record items, beside those of requests."""
 
-QUEUES = (Dispatcher.queue, LaneDispatcher.queue, webhook_deliveries.QUEUE)
+QUEUES = (Dispatcher.queue, LaneDispatcher.queue, webhook_deliveries.QUEUE, cleaning.QUEUE)
 
 ENDED_ELSEWHERE_EVERY_S = 1.0
 DIVIDE_LIMITS_EVERY_S = 5.0
@@ -217,7 +218,7 @@ async def open_runtime(
             batches=_batches(base, catalogue, ends, shield, runs, abandoned),
             check_callback=_open_callbacks(stack, base, settings, runs, environment),
             list_held_programs=HeldPrograms(),
-            clean_up=_cleanup(base, settings),
+            clean_up=_cleanup(stack, base, settings, runs),
             is_ready=Readiness(base.reserved, clock),
             monitor_health=_health(base, settings, runs),
         )
@@ -479,16 +480,16 @@ def _health(base: _Base, settings: Settings, runs: Runs) -> HealthMonitoring:
     return HealthMonitoring(tools, base.metrics)
 
 
-def _cleanup(base: _Base, settings: Settings) -> ResourceCleanup:
+def _cleanup(stack: AsyncExitStack, base: _Base, settings: Settings, runs: Runs) -> ResourceCleanup:
     database, channel = base.database, base.channel
     close = BatchClosing(database, channel, base.metrics, BatchTelling(database, base.ids))
     tools = CleanupTools(database, channel, close, base.adapters, base.ids, base.clock, settings)
     clean_up = ResourceCleanup(tools)
-
-    async def mend() -> None:
-        await clean_up(CleanupInput(dry_run=False))
-
-    _repeat(base, "clean up", CLEAN_UP_EVERY_S, mend)
+    if settings.worker.embedded:
+        at = (base.reserved, runs.owner_id, base.clock, base.random)
+        engine = Engine(ScheduledCleanup(clean_up).queue, settings.database, *at)
+        stack.push_async_callback(engine.close, LAST_WORD_S)
+        engine.start()
     return clean_up
 
 

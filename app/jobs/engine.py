@@ -37,7 +37,8 @@ LONGEST_PAUSE_S = 2.0
 class Queue:
     """A queue: its task, what a job of it does, and how many of them at once in this process.
 
-    A job that is told to stop has `grace_s` to give itself back; then it is cancelled.
+    A job that is told to stop has `grace_s` to give itself back; then it is cancelled. By `cron`,
+    in UTC, there is a job now and then, whatever the number of processes that take jobs.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Queue:
     work: Callable[[], Awaitable[None]]
     concurrency: int
     grace_s: float = 5.0
+    cron: str | None = None
 
 
 class Engine:
@@ -118,13 +120,15 @@ class Engine:
         )
 
         @app.task(name=self._queue.task, queue=self._queue.name, retry=GiveBack())
-        async def work() -> None:
+        async def work(timestamp: int = 0) -> None:  # noqa: ARG001 - when a periodic one was due
             try:
                 await self._queue.work()
             except DatabaseUnavailableError:  # no failure of the job: it is taken again
                 await self._clock.sleep(AGAIN_AFTER_S)
                 raise GivenBackError from None
 
+        if self._queue.cron is not None:
+            app.periodic(cron=self._queue.cron)(work)
         async with app.open_async():
             await app.run_worker_async(
                 name=self._queue.name,

@@ -26,7 +26,7 @@ async def _mend(tools: Tools) -> AsyncGenerator[Removed]:
     async with tools.database.transaction() as tx:
         stale = await tx.housekeeping.list_stale()
     for name in stale:
-        async with tools.database.autocommit() as tx:
+        async with tools.database.transaction() as tx:
             await tx.housekeeping.analyze(name)
         yield Removed(1)
 

@@ -30,9 +30,13 @@ CleanUp = Callable[..., Awaitable[CleanupReport]]
 @pytest.fixture
 def tools(settings: Settings, database: Database) -> Tools:
     """What categories work with."""
-    clock = ManualClock()
+    return some_tools(settings, database)
+
+
+def some_tools(settings: Settings, database: Database) -> Tools:
+    """Make what categories work with."""
+    clock, ids = ManualClock(), new_ids()
     channel = ControlChannel(clock, Random(0))  # noqa: S311 - jitter
-    ids = new_ids()
     close = BatchClosing(database, channel, Metrics(), BatchTelling(database, ids))
     adapters = AdapterRegistry([MockAdapter(AdapterSetup("mock"))])
     return Tools(database, channel, close, adapters, ids, clock, settings)
