@@ -91,30 +91,30 @@ class BatchListening:
         news = asyncio.Event()
         topic.listeners.add(news)
         try:
-            event = first
             while True:
+                event = max(first, topic.event, key=attrgetter("sequence"))
                 if event.sequence > after:
                     after = event.sequence
                     yield event
                 elif event.is_last or topic.is_over or self._is_closed:
                     return
-                elif not await self._came(news):
+                elif await self._is_silent(news):
                     yield None
-                event = max(event, topic.event, key=attrgetter("sequence"))
         finally:
             topic.listeners.discard(news)
             if not topic.listeners:
                 self._topics.pop(first.batch_id, None)
 
-    async def _came(self, news: asyncio.Event) -> bool:
-        """Tell whether there is news, within the time after which a listener is told anyway."""
+    async def _is_silent(self, news: asyncio.Event) -> bool:
+        """Wait for news; tell whether the time was up after which a listener is told anyway."""
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(self._keep_alive_s, news.set)
         try:
-            async with asyncio.timeout(self._keep_alive_s):
-                await news.wait()
-        except TimeoutError:
-            return False
+            await news.wait()
+        finally:
+            timer.cancel()
         news.clear()
-        return True
+        return loop.time() >= timer.when()
 
     async def _look(self) -> None:
         """Read all batches that somebody listens to; those that are gone are over."""
