@@ -2,9 +2,10 @@
 
 import base64
 import binascii
-import hmac
 from collections.abc import Mapping
 from datetime import datetime
+
+from standardwebhooks import Webhook
 
 from app.settings import SettingsError, WebhooksSettings
 
@@ -15,17 +16,14 @@ class Signer:
     """Signs deliveries with a secret."""
 
     def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+        self._webhook = Webhook(secret)
 
     def headers(self, delivery_id: str, now: datetime, body: str) -> Mapping[str, str]:
         """Give the headers of an attempt that is made `now`."""
-        moment = str(int(now.timestamp()))
-        signed = f"{delivery_id}.{moment}.{body}".encode()
-        signature = base64.b64encode(hmac.digest(self._secret, signed, "sha256")).decode()
         return {
             "webhook-id": delivery_id,
-            "webhook-timestamp": moment,
-            "webhook-signature": f"v1,{signature}",
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": self._webhook.sign(delivery_id, now, body),
         }
 
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from standardwebhooks import Webhook
 
 from app.main import create_app
 from app.runtime import open_runtime
@@ -59,6 +60,8 @@ async def test_a_receiver_is_called_and_called_again(settings: Settings) -> None
         (delivery,) = await deliveries_of(client, batch)
         (request,) = receiver.requests
         assert request.headers["webhook-id"] == delivery["delivery_id"]
+        told = Webhook(SECRET["DSPATCH_WEBHOOK_SECRET"]).verify(request.body, request.headers)
+        assert told["data"]["batch_id"] == batch["batch_id"]
         assert (delivery["type"], delivery["due_at"]) == ("batch.completed", None)
         assert [attempt["status"] for attempt in delivery["attempts"]] == [200]
         assert delivery["attempts"][0]["answer"] == "thank you"
