@@ -4,7 +4,8 @@ from array import array
 from collections import defaultdict
 from functools import partial
 
-SHARDS = 1 << 16
+SHARDS = 1 << 13
+"""More would take more memory than the names of a million items, fewer more time."""
 
 
 class Names:

@@ -1,6 +1,6 @@
 """Validated items on their way into the database, kept in a file and not in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
@@ -51,20 +51,27 @@ class Spool:
         self.count += 1
         self.invalid += item.error is not None
 
-    def slices(self) -> Iterator[Sequence[ItemRow]]:
-        """Give the items from the first on, as rows; one slice at least, which may be empty."""
+    def slices(self) -> Iterator[Sequence[bytes]]:
+        """Give the items from the first on, as `rows_of` reads them; one slice at least.
+
+        The last may be empty.
+        """
         with _room():
             self._file.seek(0)
-        rows, size, given = list[ItemRow](), 0, 0
-        while given + len(rows) < self.count:
-            line = self._file.readline()
-            rows.append(ItemRow(*from_json(line)))
-            size += len(line)
-            if len(rows) == SLICE or size > SLICE_BYTES:
-                yield rows
-                rows, size, given = [], 0, given + len(rows)
-        if rows or not given:
-            yield rows
+        kept, size, given = list[bytes](), 0, 0
+        while given + len(kept) < self.count:
+            kept.append(self._file.readline())
+            size += len(kept[-1])
+            if len(kept) == SLICE or size > SLICE_BYTES:
+                yield kept
+                kept, size, given = [], 0, given + len(kept)
+        if kept or not given:
+            yield kept
+
+
+def rows_of(kept: Iterable[bytes]) -> Iterator[ItemRow]:
+    """Read items of a slice, one by one: as rows they would need several times the memory."""
+    return (ItemRow(*from_json(one)) for one in kept)
 
 
 @contextmanager

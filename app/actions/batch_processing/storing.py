@@ -7,7 +7,7 @@ from uuid import UUID
 
 from app.actions.batch_processing.asking import BatchAcceptanceInput
 from app.actions.batch_processing.intake import Intake
-from app.actions.batch_processing.spool import Spool
+from app.actions.batch_processing.spool import Spool, rows_of
 from app.actions.batch_processing.telling import BatchTelling
 from app.actions.program_catalogue import ProgramCatalogue, RunnableProgram
 from app.adapters.guarded import GuardedAdapter
@@ -20,7 +20,6 @@ from app.models.states import Outcome
 from app.policies.clock import Clock
 from app.policies.shield import Shield
 from app.stores.availability import RETRY_AFTER_S
-from app.stores.batch_items import ItemRow
 from app.stores.batches import BatchReading
 from app.telemetry.metrics import Metrics
 
@@ -86,16 +85,16 @@ class BatchStoring:
     ) -> BatchReading:
         """Store the slices, each in a transaction of its own, and the batch with the last."""
         upload, slices = _Upload(common, self._tools.owner_id()), spool.slices()
-        rows = next(slices)
+        items = next(slices)
         try:
-            while upload.stored + len(rows) < spool.count:
+            while upload.stored + len(items) < spool.count:
                 async with self._database.transaction() as tx:
-                    await upload.go_on(tx, rows)
+                    await upload.go_on(tx, items)
                 self._tools.reached(Checkpoint.BATCH_ACCEPTING)
-                rows = next(slices)
+                items = next(slices)
             async with self._database.transaction() as tx:
                 await tx.idempotency_keys.claim(asked.claim, upload.batch_id)
-                await upload.end(tx, rows)
+                await upload.end(tx, items)
                 read = await _add_batch(tx, common, asked, spool)
                 if read.batch.finished_at is not None:
                     await self._tools.tell(tx, read)
@@ -116,21 +115,21 @@ class _Upload:
         self.stored = 0
         self._common = common
 
-    async def go_on(self, tx: Transaction, rows: Sequence[ItemRow]) -> None:
+    async def go_on(self, tx: Transaction, items: Sequence[bytes]) -> None:
         """Add a slice that is not the last."""
         if self.stored:
             await self._hold(tx)
         else:
             await tx.batch_uploads.add(self.batch_id, self.owner_id)
-        await tx.batch_items.add(self._common, self.stored, rows)
-        self.stored += len(rows)
+        await tx.batch_items.add(self._common, self.stored, rows_of(items))
+        self.stored += len(items)
 
-    async def end(self, tx: Transaction, rows: Sequence[ItemRow]) -> None:
+    async def end(self, tx: Transaction, items: Sequence[bytes]) -> None:
         """Add the last slice, and forget what the others were known by."""
         if self.stored:
             await self._hold(tx)
             await tx.batch_uploads.end(self.batch_id)
-        await tx.batch_items.add(self._common, self.stored, rows)
+        await tx.batch_items.add(self._common, self.stored, rows_of(items))
 
     async def _hold(self, tx: Transaction) -> None:
         if not await tx.batch_uploads.hold(self.batch_id, self.owner_id):

@@ -25,6 +25,7 @@ from tests.stores.test_batches import counts
 from tests.support.adapters import ScriptedAdapter
 from tests.support.batches import an_acceptance, questions, reading, wanted
 from tests.support.factories import a_program
+from tests.support.holds import disk_full
 
 CLAIM = Claim(b"key", b"request")
 
@@ -173,6 +174,17 @@ async def test_a_program_that_is_not_ready_takes_no_batch(database: Database) ->
     program = await a_program(database, status=ProgramStatus.ERROR, error="no such module")
     with pytest.raises(ProgramNotReadyError, match="is error: no such module"):
         await an_acceptance(database, ScriptedAdapter())(wanted(program, questions(1)))
+
+
+async def test_a_database_without_room_takes_no_batch(
+    database: Database, database_url: str
+) -> None:
+    """It is away for now, and nothing is left."""
+    program = await a_program(database)
+    async with disk_full(database_url):
+        with pytest.raises(DatabaseUnavailableError):
+            await an_acceptance(database, ScriptedAdapter())(wanted(program, questions(1)))
+    assert await left(database) == (0, 0)
 
 
 async def test_who_was_given_up_amid_an_upload_makes_no_batch(database: Database) -> None:

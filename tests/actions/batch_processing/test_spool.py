@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.actions.batch_processing.spool import IN_MEMORY, SLICE_BYTES, Spool
+from app.actions.batch_processing.spool import IN_MEMORY, SLICE_BYTES, Spool, rows_of
 from app.errors import NoRoomError
 from app.stores.batch_items import SLICE, ItemRow, NewItem
 
@@ -22,7 +22,8 @@ def test_items_come_back_as_rows() -> None:
             ItemRow(3, "n\u2028e", '{"a":"\ue0000000\\n\ue000d800"}', None),
             ItemRow(5, None, "7", '{"type":"t"}'),
         ]
-        assert [*spool.slices()] == [*spool.slices()] == [expected]
+        for _ in range(2):
+            assert [[*rows_of(kept)] for kept in spool.slices()] == [expected]
         assert (spool.count, spool.invalid) == (2, 1)
 
 
@@ -35,9 +36,9 @@ def test_a_slice_has_so_many_items(count: int, sizes: list[int]) -> None:
     with Spool() as spool:
         for index in range(count):
             spool.add(NewItem(index, None, {}))
-        slices = [[row.item_index for row in rows] for rows in spool.slices()]
-    assert [len(rows) for rows in slices] == sizes
-    assert [index for rows in slices for index in rows] == list(range(count))
+        slices = [[row.item_index for row in rows_of(kept)] for kept in spool.slices()]
+    assert [len(indexes) for indexes in slices] == sizes
+    assert [index for indexes in slices for index in indexes] == list(range(count))
 
 
 def test_a_slice_of_large_items_has_few() -> None:
@@ -45,7 +46,7 @@ def test_a_slice_of_large_items_has_few() -> None:
     with Spool() as spool:
         for index in range(5):
             spool.add(NewItem(index, None, LARGE))
-        assert [len(rows) for rows in spool.slices()] == [2, 2, 1]
+        assert [len(kept) for kept in spool.slices()] == [2, 2, 1]
 
 
 @contextmanager
