@@ -1,10 +1,7 @@
 """`dspatch check`: whether what Dspatch stands on is in order, before its start or beside it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,15 +17,15 @@ from app.adapters.registry import AdapterRegistry
 from app.adapters.setup import AdapterSetup
 from app.api.health_views import CheckView, HealthChecks, HealthReport
 from app.api.views import View
-from app.commands.console import BAD_NEWS, out, plain_errors
-from app.commands.local_stack import local_database
+from app.commands.console import BAD_NEWS, out
+from app.commands.on_database import on_database
 from app.commands.options import DEFAULT_DATA_DIR, AsJSON, Config, DataDir, LocalDatabase
 from app.database import Database
 from app.policies.clock import SystemClock
 from app.policies.drain import Drain
 from app.processes.vitals import Vitals
 from app.runtime import connections_of
-from app.settings import Settings, load_settings
+from app.settings import Settings
 from app.telemetry.metrics import Metrics
 
 _COLOURS = {
@@ -94,9 +91,12 @@ def check(
 
     For example `dspatch check --config dspatch.toml`, or `dspatch check --level deep --json`.
     """
-    with plain_errors():
-        settings = load_settings(config)
-        report = asyncio.run(_report(settings, level, data_dir if local else None))
+    report = on_database(
+        lambda database, settings: _report(database, settings, level),
+        config,
+        data_dir if local else None,
+        needs_head=False,
+    )
     document = report.model_dump(mode="json")
     if as_json:
         out.print_json(data=document)
@@ -106,39 +106,29 @@ def check(
         raise typer.Exit(BAD_NEWS)
 
 
-async def _report(settings: Settings, level: CheckLevel, data_dir: Path | None) -> OperatorReport:
-    async with AsyncExitStack() as stack:
-        if data_dir is not None:
-            settings = await stack.enter_async_context(local_database(settings, data_dir))
-        monitor = await stack.enter_async_context(_monitor(settings))
-        report = await monitor(HealthMonitoringInput(level))
-    return OperatorReport.model_validate(report)
-
-
-@asynccontextmanager
-async def _monitor(settings: Settings) -> AsyncIterator[HealthMonitoring]:
-    """Build what checks look at; no process is entered among those that work."""
+async def _report(database: Database, settings: Settings, level: CheckLevel) -> OperatorReport:
+    """Run the checks; no process is entered among those that work."""
     clock, metrics = SystemClock(), Metrics()
-    async with AsyncExitStack() as stack:
-        limiters = LMLimiters(settings.lms, clock)
-        shared = AdapterSetup("", lms=settings.lms, clock=clock, metrics=metrics, limiters=limiters)
-        adapters = AdapterRegistry.from_settings(settings.adapters, shared)
-        stack.push_async_callback(adapters.cleanup)
-        database = Database.connect(settings.database)
-        stack.push_async_callback(database.close)
-        tools = Tools(
-            database=database,
-            adapters=adapters,
-            lms=settings.lms,
-            drain=Drain(),
-            clock=clock,
-            vitals=Vitals(clock),
-            pool=database.pool_counts,
-            waiting=database.pool_waiting,
-            tasks=dict,
-            running=lambda: 0,
-        )
-        yield HealthMonitoring(tools, metrics, (*CHECKS, *_of_operators(settings)))
+    limiters = LMLimiters(settings.lms, clock)
+    shared = AdapterSetup("", lms=settings.lms, clock=clock, metrics=metrics, limiters=limiters)
+    adapters = AdapterRegistry.from_settings(settings.adapters, shared)
+    tools = Tools(
+        database=database,
+        adapters=adapters,
+        lms=settings.lms,
+        drain=Drain(),
+        clock=clock,
+        vitals=Vitals(clock),
+        pool=database.pool_counts,
+        waiting=database.pool_waiting,
+        tasks=dict,
+        running=lambda: 0,
+    )
+    monitor = HealthMonitoring(tools, metrics, (*CHECKS, *_of_operators(settings)))
+    try:
+        return OperatorReport.model_validate(await monitor(HealthMonitoringInput(level)))
+    finally:
+        await adapters.cleanup()
 
 
 def _of_operators(settings: Settings) -> tuple[Check, Check]:

@@ -15,12 +15,21 @@ T = TypeVar("T")
 
 
 def on_database(
-    work: Callable[[Database, Settings], Awaitable[T]], config: Path | None, data_dir: Path | None
+    work: Callable[[Database, Settings], Awaitable[T]],
+    config: Path | None,
+    data_dir: Path | None,
+    *,
+    needs_head: bool = True,
 ) -> T:
-    """Do the work on the operator's database, or on the local one where there is a folder."""
+    """Do the work on the operator's database, or on the local one where there is a folder.
+
+    Work that does not need a schema at head may find the database away as well.
+    """
 
     async def run() -> T:
         async with _database(config, data_dir) as (database, settings):
+            if needs_head:
+                await database.require_head()
             return await work(database, settings)
 
     with plain_errors():
@@ -37,5 +46,4 @@ async def _database(
             settings = await stack.enter_async_context(local_database(settings, data_dir))
         database = Database.connect(settings.database)
         stack.push_async_callback(database.close)
-        await database.require_head()
         yield database, settings
