@@ -20,8 +20,8 @@ WITH items AS MATERIALIZED (
     SELECT id FROM executions
     WHERE id BETWEEN :low AND :high AND finished_at IS NOT NULL ORDER BY id LIMIT {SLICE}
 )
-DELETE FROM executions e USING items
-WHERE e.id = items.id AND e.id BETWEEN :low AND :high
+DELETE FROM executions e
+WHERE e.id = ANY(ARRAY(SELECT id FROM items)) AND e.id BETWEEN :low AND :high
 RETURNING pg_column_size(e)
 """)  # noqa: S608 - our own text
 _HAS_ITEMS = text("SELECT EXISTS (SELECT FROM executions WHERE id BETWEEN :low AND :high)")

@@ -26,8 +26,8 @@ WITH expired AS MATERIALIZED (
     WHERE e.id >= :low AND e.id < :high AND {EXPIRED_EXECUTION}
     ORDER BY e.id LIMIT {SLICE} FOR UPDATE SKIP LOCKED
 )
-DELETE FROM executions e USING expired
-WHERE e.id = expired.id AND e.id >= :low AND e.id < :high
+DELETE FROM executions e
+WHERE e.id = ANY(ARRAY(SELECT id FROM expired)) AND e.id >= :low AND e.id < :high
 RETURNING e.id, pg_column_size(e)
 """)  # noqa: S608 - our own text
 

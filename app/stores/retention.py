@@ -1,43 +1,53 @@
 """When what has ended has expired, in SQL: by its status, its program's days or the settings'."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models.states import EXECUTION_MOVES
+from app.models.states import EXECUTION_MOVES, ExecutionStatus
 from app.settings import RetentionSettings
 
 _ENDS = [status for status, moves in EXECUTION_MOVES.items() if not moves]
 
-_DAYS = f"""coalesce(
-    (SELECT (p.retention->>({{status}} || '_days'))::int FROM programs p WHERE p.id = {{program}}),
-    CASE {{status}} {" ".join(f"WHEN '{end}' THEN CAST(:{end}_days AS int)" for end in _ENDS)} END
-)"""  # noqa: S608 - our own states
-
-_SHORTEST = text(f"""
-SELECT now() - make_interval(days => min(nullif(days, 0))) FROM (
-    VALUES {", ".join(f"(CAST(:{end}_days AS int))" for end in _ENDS)}
-    UNION ALL
-    SELECT own.value::int FROM programs p CROSS JOIN json_each_text(p.retention) AS own
-) AS given (days)
+_SETTINGS = ", ".join(
+    f"now() - make_interval(days => nullif(CAST(:{end}_days AS int), 0)) AS {end}" for end in _ENDS
+)
+# The settings' times are reckoned once: only rows of programs with days of their own look them up.
+_FIND = text(f"""
+WITH own AS (
+    SELECT p.id, day.value::int AS days
+    FROM programs p CROSS JOIN json_each_text(p.retention) AS day
+    WHERE p.retention IS NOT NULL
+)
+SELECT {_SETTINGS},
+    now() - make_interval(days => (SELECT min(nullif(days, 0)) FROM own)) AS own,
+    ARRAY(SELECT DISTINCT id FROM own) AS programs
 """)  # noqa: S608 - our own states
+
+_BEFORE = " ".join(f"WHEN '{end}' THEN CAST(:{end}_before AS timestamptz)" for end in _ENDS)
+_OWN_DAYS = """(
+    SELECT (p.retention->>({status} || '_days'))::int FROM programs p WHERE p.id = {row}.program_id
+)"""
 
 
 def _has_expired(status: str, row: str) -> str:
-    """Say that a row need not be kept any more, as one of this status; else it is null or false.
+    """Say that a row need not be kept any more, as one of this status; else it is null or false."""
+    before = f"CASE {status} {_BEFORE} END"
+    days = _OWN_DAYS.format(status=status, row=row)
+    return f"""({row}.finished_at < CASE
+        WHEN {row}.program_id = ANY(CAST(:own_programs AS uuid[])) AND {days} IS NOT NULL
+        THEN now() - make_interval(days => nullif({days}, 0)) ELSE {before}
+    END)"""
 
-    The columns are looked at in this order: what ended lately is not looked up.
-    """
-    days = _DAYS.format(status=status, program=f"{row}.program_id")
-    is_old = f"{row}.finished_at < :shortest"
-    return f"({is_old} AND {row}.finished_at < now() - make_interval(days => nullif({days}, 0)))"
 
-
-EXPIRED_EXECUTION = f"(e.batch_id IS NULL AND {_has_expired('e.status', 'e')})"
+EXPIRED_EXECUTION = (
+    f"(e.batch_id IS NULL AND e.finished_at < :shortest AND {_has_expired('e.status', 'e')})"
+)
 """Says of an execution `e` that it has expired; items go with their batches."""
 
 EXPIRED_BATCH = f"""(b.finished_at < :shortest AND NOT EXISTS (
@@ -60,15 +70,20 @@ EXPIRED_BATCH = f"""(b.finished_at < :shortest AND NOT EXISTS (
 
 @dataclass(frozen=True)
 class Expiry:
-    """How long what has ended is kept; nothing that ended after `shortest` has expired."""
+    """When what has expired ended at the latest: of any kind, and by the settings, by status.
 
-    days: RetentionSettings
+    Programs of `own_programs` have days of their own. None is never.
+    """
+
     shortest: datetime
+    before: Mapping[ExecutionStatus, datetime | None]
+    own_programs: Sequence[UUID]
 
     @property
     def bound(self) -> Mapping[str, Any]:
         """The values of the conditions."""
-        return {**self.days.model_dump(), "shortest": self.shortest}
+        before = {f"{status}_before": moment for status, moment in self.before.items()}
+        return {**before, "shortest": self.shortest, "own_programs": self.own_programs}
 
 
 class RetentionStore:
@@ -79,5 +94,7 @@ class RetentionStore:
 
     async def find_expiry(self, days: RetentionSettings) -> Expiry | None:
         """Find the expiry by the settings and the programs; None where all is kept for ever."""
-        shortest = (await self._session.scalars(_SHORTEST, days.model_dump())).one()
-        return None if shortest is None else Expiry(days, shortest)
+        found = (await self._session.execute(_FIND, days.model_dump())).mappings().one()
+        before = {status: found[status] for status in _ENDS}
+        moments = [moment for moment in (*before.values(), found["own"]) if moment is not None]
+        return Expiry(max(moments), before, found["programs"]) if moments else None

@@ -92,6 +92,18 @@ async def test_many_go_in_slices(database: Database, clean_up: CleanUp) -> None:
     assert (await clean_up(EXECUTIONS, BATCHES, dry_run=True)).summary.found == 0
 
 
+async def test_a_batch_that_somebody_died_over_is_gone_on_with(
+    database: Database, clean_up: CleanUp
+) -> None:
+    """Its items are gone, or some of them; the batch is the last to go."""
+    async with database.transaction() as tx:
+        batch_id = await mess.an_ended_batch(tx, 60)
+        assert (await tx.expired_batches.delete(batch_id)).rows == 0
+        assert (await tx.expired_batches.delete_items(batch_id)).rows == 3
+    assert (await clean_up(BATCHES)).summary.removed == 1
+    assert await those_there(database, {"batch": batch_id}) == set()
+
+
 async def test_statistics_stay_true(database: Database, clean_up: CleanUp) -> None:
     """The count and the time of a program are those of its whole life; the rest is what is kept."""
     async with database.transaction() as tx:
