@@ -73,7 +73,8 @@ def _secrets(values: Mapping[str, Any], environment: Mapping[str, str]) -> Itera
 def _named(name: str, value: str, environment: Mapping[str, str]) -> Iterator[str]:
     """Give what a member named like a secret holds: itself, or where the secret stands."""
     if name.endswith("_env"):
-        yield environment.get(value, "")
+        if value in environment:
+            yield environment[value]
     elif name.endswith("_file"):
         with suppress(OSError, ValueError):  # whoever needs the key says what is wrong
             yield Path(value).read_text(encoding="utf-8").strip()
