@@ -28,7 +28,7 @@ def test_an_error_has_one_word(error: BaseException, word: str, spans: ToldSpans
     assert not told.events
 
 
-def test_an_execution_names_its_trace(spans: ToldSpans) -> None:
+async def test_an_execution_names_its_trace(spans: ToldSpans) -> None:
     """In the log, and for another server that goes on with it."""
     assert current_traceparent() is None
     with execution_span("answerer", 3) as span:
