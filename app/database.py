@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -31,34 +31,13 @@ from typing_extensions import override
 from app.errors import DatabaseUnavailableError
 from app.policies.clock import Clock
 from app.settings import DatabaseSettings
-from app.stores.api_keys import ApiKeyStore
-from app.stores.audit import AuditStore
 from app.stores.availability import LOST, RETRY_AFTER_S, is_away, says_away
-from app.stores.batch_items import BatchItemStore
-from app.stores.batch_lanes import LaneStore
-from app.stores.batch_uploads import BatchUploadStore
-from app.stores.batches import BatchStore
 from app.stores.connections import Connections, Link
 from app.stores.documents import dump_document, load_document
-from app.stores.executions import ExecutionStore
-from app.stores.expired_batches import ExpiredBatchStore
-from app.stores.expired_deliveries import ExpiredDeliveryStore
-from app.stores.expired_executions import ExpiredExecutionStore
-from app.stores.expired_weeks import ExpiredWeekStore
-from app.stores.housekeeping import HousekeepingStore
-from app.stores.idempotency_keys import IdempotencyKeyStore
-from app.stores.idle_batches import IdleBatchStore
-from app.stores.jobs import JobStore
 from app.stores.notices import NoticeLink
-from app.stores.partitions import WEEKS_AHEAD, PartitionStore
-from app.stores.pending_executions import PendingExecutionStore
-from app.stores.processes import ProcessStore
-from app.stores.programs import CHANGED, ProgramStore
-from app.stores.retention import RetentionStore
-from app.stores.server_connections import ServerConnectionStore
-from app.stores.signatures import SignatureStore
-from app.stores.statistics import StatisticsStore
-from app.stores.webhook_deliveries import WebhookDeliveryStore
+from app.stores.partitions import WEEKS_AHEAD
+from app.stores.programs import CHANGED
+from app.stores.transaction import Transaction
 from app.telemetry import spending
 
 logger = logging.getLogger(__name__)
@@ -78,133 +57,6 @@ _VERSIONS = table("alembic_version", column("version_num"))
 
 class SchemaError(Exception):
     """The schema is not the one that this program is written for."""
-
-
-class Transaction:
-    """One unit of work; its stores see each other's writes and end together."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    @cached_property
-    def signatures(self) -> SignatureStore:
-        """The rows of `signatures`."""
-        return SignatureStore(self._session)
-
-    @cached_property
-    def programs(self) -> ProgramStore:
-        """The rows of `programs` and `program_revisions`."""
-        return ProgramStore(self._session)
-
-    @cached_property
-    def executions(self) -> ExecutionStore:
-        """The rows of `executions`."""
-        return ExecutionStore(self._session)
-
-    @cached_property
-    def batches(self) -> BatchStore:
-        """The rows of `batches`."""
-        return BatchStore(self._session)
-
-    @cached_property
-    def batch_items(self) -> BatchItemStore:
-        """The rows of `executions` that are items of batches."""
-        return BatchItemStore(self._session)
-
-    @cached_property
-    def batch_uploads(self) -> BatchUploadStore:
-        """The rows of `batch_uploads`."""
-        return BatchUploadStore(self._session)
-
-    @cached_property
-    def lanes(self) -> LaneStore:
-        """The rows of `batch_lanes`."""
-        return LaneStore(self._session)
-
-    @cached_property
-    def webhook_deliveries(self) -> WebhookDeliveryStore:
-        """The rows of `webhook_deliveries`."""
-        return WebhookDeliveryStore(self._session)
-
-    @cached_property
-    def idle_batches(self) -> IdleBatchStore:
-        """The rows of `batches` and `batch_lanes` on which nobody works."""
-        return IdleBatchStore(self._session)
-
-    @cached_property
-    def statistics(self) -> StatisticsStore:
-        """Figures over the rows of `executions`."""
-        return StatisticsStore(self._session)
-
-    @cached_property
-    def api_keys(self) -> ApiKeyStore:
-        """The rows of `api_keys`."""
-        return ApiKeyStore(self._session)
-
-    @cached_property
-    def audit(self) -> AuditStore:
-        """The rows of `audit_entries`."""
-        return AuditStore(self._session)
-
-    @cached_property
-    def idempotency_keys(self) -> IdempotencyKeyStore:
-        """The rows of `idempotency_keys`."""
-        return IdempotencyKeyStore(self._session)
-
-    @cached_property
-    def jobs(self) -> JobStore:
-        """The rows of the job engine."""
-        return JobStore(self._session)
-
-    @cached_property
-    def pending_executions(self) -> PendingExecutionStore:
-        """The rows of `pending_executions`."""
-        return PendingExecutionStore(self._session)
-
-    @cached_property
-    def processes(self) -> ProcessStore:
-        """The rows of `processes`."""
-        return ProcessStore(self._session)
-
-    @cached_property
-    def connections(self) -> ServerConnectionStore:
-        """The connections of the server."""
-        return ServerConnectionStore(self._session)
-
-    @cached_property
-    def retention(self) -> RetentionStore:
-        """How long what has ended is kept."""
-        return RetentionStore(self._session)
-
-    @cached_property
-    def expired_executions(self) -> ExpiredExecutionStore:
-        """The rows of `executions` that need not be kept any more."""
-        return ExpiredExecutionStore(self._session)
-
-    @cached_property
-    def expired_batches(self) -> ExpiredBatchStore:
-        """The rows of `batches` that need not be kept any more."""
-        return ExpiredBatchStore(self._session)
-
-    @cached_property
-    def expired_deliveries(self) -> ExpiredDeliveryStore:
-        """The rows of `webhook_deliveries` that need not be kept any more."""
-        return ExpiredDeliveryStore(self._session)
-
-    @cached_property
-    def housekeeping(self) -> HousekeepingStore:
-        """What PostgreSQL knows of our tables."""
-        return HousekeepingStore(self._session)
-
-    @cached_property
-    def expired_weeks(self) -> ExpiredWeekStore:
-        """The partitions that need not be kept any more."""
-        return ExpiredWeekStore(self._session)
-
-    @cached_property
-    def partitions(self) -> PartitionStore:
-        """The partitions of `executions`."""
-        return PartitionStore(self._session)
 
 
 class _Pool(AsyncAdaptedQueuePool):

@@ -1,8 +1,7 @@
 """The application: routers, lifespan and problem handlers; nothing happens at import."""
 
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -37,6 +36,7 @@ from app.api.draining import DrainingMiddleware
 from app.api.hosts import HostMiddleware
 from app.api.observation import ObservationMiddleware
 from app.api.openapi import install_openapi
+from app.api.paths import is_of_api
 from app.api.problems import install_problem_handlers
 from app.api.request_id import RequestIdMiddleware
 from app.api.responses import JSONResponse
@@ -96,7 +96,11 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         default_response_class=JSONResponse,
         generate_unique_id_function=_operation_id,
         strict_content_type=False,
-        telemetry={"logs": False, "operation_spans": False, "exclude": _is_untold},
+        telemetry={
+            "logs": False,
+            "operation_spans": False,
+            "exclude": lambda scope: not is_of_api(scope),
+        },
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
@@ -124,11 +128,6 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         allow_origins(app, of.cors_origins)
     app.add_middleware(ObservationMiddleware)
     app.add_middleware(RequestIdMiddleware)
-
-
-def _is_untold(scope: MutableMapping[str, Any]) -> bool:
-    """Leave what is asked every few seconds, such as probes, out of OpenTelemetry."""
-    return not str(scope.get("path", "")).startswith("/v1/")
 
 
 def _operation_id(route: APIRoute) -> str:

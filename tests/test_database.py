@@ -13,12 +13,13 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from app.database import _MIGRATION_LOCK, Database, SchemaError, Transaction
+from app.database import _MIGRATION_LOCK, Database, SchemaError
 from app.errors import DatabaseUnavailableError, SignatureNotFoundError
 from app.local.postgres import LocalPostgres
 from app.policies.clock import SystemClock
 from app.settings import DatabaseSettings, SettingsError
 from app.stores.availability import RETRY_AFTER_S
+from app.stores.transaction import Transaction
 from tests.stores.rows import IDS, a_signature
 from tests.support.clock import ManualClock
 from tests.support.wait import wait_until

@@ -17,7 +17,8 @@ from app.errors import DatabaseUnavailableError
 from app.main import create_app
 from app.models.weeks import Week
 from app.policies.clock import SystemClock
-from app.runtime import PARTITIONS_EVERY_S, WARM_UP, Runtime, open_runtime
+from app.runtime import WARM_UP, Runtime, open_runtime
+from app.runtime.base import PARTITIONS_EVERY_S
 from app.settings import AdapterSettings, DatabaseSettings, Settings, SettingsError
 from app.stores.partitions import WEEKS_AHEAD
 from tests.support.factories import QUESTION, a_program, the_record

@@ -5,10 +5,11 @@ from uuid import UUID
 from app.actions.program_execution.ending import Ending
 from app.adapters.errors import AdapterError, ErrorType
 from app.checkpoints import Checkpoint, Reached, nothing
-from app.database import Database, Transaction
+from app.database import Database
 from app.errors import InvalidTransitionError
 from app.models import Execution
 from app.processes.channel import ControlChannel, Kind
+from app.stores.transaction import Transaction
 
 _ENDING = Ending.failed(AdapterError(ErrorType.CANCELLED, "The execution was cancelled."))
 

@@ -9,12 +9,13 @@ from uuid import UUID
 from app.adapters.base import Program as AdapterProgram
 from app.adapters.guarded import GuardedAdapter
 from app.adapters.registry import AdapterRegistry
-from app.database import Database, Transaction
+from app.database import Database
 from app.errors import ProgramNotReadyError
 from app.models import Program, ProgramRevision, Signature
 from app.models.states import ProgramStatus
 from app.policies.clock import Clock
 from app.signatures.compile import CompiledSignature
+from app.stores.transaction import Transaction
 
 REMEMBERED_S = 5.0
 """For so long a change may go unseen where the control channel is down."""
@@ -43,6 +44,18 @@ class RunnableProgram:
             config=self.at.config,
             state=self.at.state,
         )
+
+    def columns(self, adapter: GuardedAdapter) -> dict[str, Any]:
+        """Give the columns `WHAT_RUNS` of the records of its runs."""
+        return {
+            "program_id": self.program.id,
+            "program_name": self.program.name,
+            "program_revision": self.at.revision,
+            "signature_id": self.signature.id,
+            "signature_name": self.signature.name,
+            "signature_version": self.signature.version,
+            "adapter_type": adapter.kind,
+        }
 
     def ready_adapter(self, adapters: AdapterRegistry) -> GuardedAdapter:
         """Give the adapter that runs it; ProgramNotReadyError in its own words where none can."""

@@ -3,13 +3,11 @@
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.paths import WATCHED
 from app.api.problems import problem_response
 from app.errors import ServerBusyError
 
 RETRY_AFTER_S = 1.0
-
-ALWAYS = frozenset({"/livez", "/readyz", "/startupz", "/metrics"})
-"""What watches the process has to see how full it is."""
 
 
 class AdmissionMiddleware:
@@ -22,7 +20,7 @@ class AdmissionMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or pass the lifespan through."""
-        if scope["type"] != "http" or scope["path"] in ALWAYS:
+        if scope["type"] != "http" or scope["path"] in WATCHED:
             return await self._app(scope, receive, send)
         if self._running >= self._most:
             error = ServerBusyError(

@@ -3,6 +3,7 @@
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.paths import is_of_api
 from app.policies.clock import Clock, SystemClock
 from app.telemetry import spent_ms
 
@@ -40,7 +41,7 @@ class AnswerHeadersMiddleware:
                 message["headers"] = [*message["headers"], *_SECURITY]
                 headers = MutableHeaders(scope=message)
                 headers["Server-Timing"] = _written(parts, self._clock.monotonic() - began)
-                if scope["path"].startswith("/v1/"):
+                if is_of_api(scope):
                     headers["Cache-Control"] = "no-store"
                 if scope.get("state", {}).get(IS_REPLAYED):
                     headers["Idempotency-Replayed"] = "true"

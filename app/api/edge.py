@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
+from app.api.admission import RETRY_AFTER_S
 from app.api.problems import problem_response
 from app.errors import (
     DspatchError,
@@ -30,8 +31,6 @@ from app.settings import LimitsSettings
 
 LINGER_S = 1.0
 """How long a refused client may read why; who closes at once resets what was not read yet."""
-
-RETRY_AFTER_S = 1.0
 
 
 class EdgeConfig(uvicorn.Config):

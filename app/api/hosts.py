@@ -6,7 +6,7 @@ from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.admission import ALWAYS
+from app.api.paths import WATCHED
 from app.api.problems import problem_response
 from app.errors import MisdirectedRequestError
 
@@ -20,7 +20,7 @@ class HostMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or pass the lifespan through."""
-        is_answered = scope["type"] != "http" or scope["path"] in ALWAYS
+        is_answered = scope["type"] != "http" or scope["path"] in WATCHED
         if is_answered or _name(Headers(scope=scope).get("host", "")) in self._names:
             return await self._app(scope, receive, send)
         error = MisdirectedRequestError("This server does not answer to that host.")

@@ -4,6 +4,7 @@ import logging
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.paths import is_of_api
 from app.policies.clock import Clock, SystemClock
 from app.runtime import Runtime
 from app.telemetry.logs import with_fields
@@ -45,7 +46,7 @@ def _observe(scope: Scope, status: int, duration_s: float) -> None:
     runtime: Runtime | None = scope["app"].state.runtime
     if runtime is not None:
         runtime.metrics.http_answered(route, method, status, duration_s)
-    if scope["path"].startswith("/v1/"):
+    if is_of_api(scope):
         fields = with_fields(
             method=method, route=route, status=status, duration_ms=round(duration_s * 1_000, 3)
         )

@@ -3,22 +3,18 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from random import Random
 from uuid import UUID
 
 from app.actions.callback_check import CallbackCheck
 from app.actions.webhook_delivery import DeliveryAttempt
 from app.database import Database
-from app.jobs.engine import Engine, Queue
-from app.jobs.worker import LAST_WORD_S
+from app.jobs.engine import Engines, Queue
 from app.models import WebhookDelivery
 from app.models.webhook_deliveries import QUEUE, TASK
-from app.policies.clock import Clock
 from app.settings import Settings
 from app.webhooks.addresses import AddressRules
 from app.webhooks.client import ReceiverClient
-from app.webhooks.signing import Signer, signer_of
+from app.webhooks.signing import signer_of
 
 MOST_AT_ONCE = 32
 """Attempts of one process at once: a receiver that hangs keeps one of them busy per batch."""
@@ -64,42 +60,19 @@ class Deliveries:
         return delivery
 
 
-@dataclass(frozen=True)
-class DeliveryTools:
-    """What deliveries are made with; the engine works on `reserved` connections."""
-
-    settings: Settings
-    environment: Mapping[str, str]
-    database: Database
-    reserved: Database
-    owner_id: Callable[[], UUID]
-    clock: Clock
-    random: Random
-
-
-def open_callbacks(stack: AsyncExitStack, tools: DeliveryTools) -> CallbackCheck:
+def open_callbacks(
+    stack: AsyncExitStack,
+    settings: Settings,
+    environment: Mapping[str, str],
+    database: Database,
+    engines: Engines,
+) -> CallbackCheck:
     """Call receivers back until the stack closes, where there is a secret to sign by."""
-    webhooks = tools.settings.webhooks
-    rules, signer = AddressRules(webhooks.allowed_hosts), signer_of(webhooks, tools.environment)
-    if signer is not None and tools.settings.worker.embedded:
-        _start_engine(stack, tools, rules, signer)
+    webhooks = settings.webhooks
+    rules, signer = AddressRules(webhooks.allowed_hosts), signer_of(webhooks, environment)
+    if signer is not None and settings.worker.embedded:
+        client = ReceiverClient(rules, engines.clock)
+        stack.push_async_callback(client.close)
+        attempt = DeliveryAttempt(database, client, signer, engines.clock, engines.random)
+        engines.run(Deliveries(database, engines.process_id, attempt).queue, stack)
     return CallbackCheck(rules, has_secret=signer is not None)
-
-
-def _start_engine(
-    stack: AsyncExitStack, tools: DeliveryTools, rules: AddressRules, signer: Signer
-) -> None:
-    client = ReceiverClient(rules, tools.clock)
-    stack.push_async_callback(client.close)
-    attempt = DeliveryAttempt(tools.database, client, signer, tools.clock, tools.random)
-    deliveries = Deliveries(tools.database, tools.owner_id, attempt)
-    engine = Engine(
-        deliveries.queue,
-        tools.settings.database,
-        tools.reserved,
-        tools.owner_id,
-        tools.clock,
-        tools.random,
-    )
-    stack.push_async_callback(engine.close, LAST_WORD_S)
-    engine.start()

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from random import Random
 from uuid import UUID
@@ -29,6 +30,9 @@ AGAIN_AFTER_S = 1.0
 CONNECTIONS_PER_QUEUE = 2
 """One takes jobs, on one it listens for them."""
 
+LAST_WORD_S = 5.0
+"""How long a closing process waits for a database that is away to take back its jobs."""
+
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
 
@@ -47,6 +51,27 @@ class Queue:
     concurrency: int
     grace_s: float = 5.0
     cron: str | None = None
+
+
+@dataclass(frozen=True)
+class Engines:
+    """Makes the engines of one process, which know its jobs by the id that it has."""
+
+    settings: DatabaseSettings
+    database: Database
+    process_id: Callable[[], UUID]
+    clock: Clock
+    random: Random
+
+    def make(self, queue: Queue) -> "Engine":
+        """Make one that is not started."""
+        return Engine(queue, self.settings, self.database, self.process_id, self.clock, self.random)
+
+    def run(self, queue: Queue, stack: AsyncExitStack) -> None:
+        """Take the jobs of a queue from now on, until the stack closes."""
+        engine = self.make(queue)
+        stack.push_async_callback(engine.close, LAST_WORD_S)
+        engine.start()
 
 
 class Engine:

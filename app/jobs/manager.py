@@ -14,10 +14,11 @@ from procrastinate.jobs import Job, Notification, Status
 from procrastinate.manager import JobManager, NotificationCallback
 from typing_extensions import override
 
-from app.database import Database, Transaction
+from app.database import Database
 from app.errors import DatabaseUnavailableError
 from app.policies.clock import Clock
 from app.stores.jobs import JobRun
+from app.stores.transaction import Transaction
 
 logger = logging.getLogger(__name__)
 

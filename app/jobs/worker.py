@@ -1,19 +1,11 @@
 """This process's share of the work that waits: engines that take jobs, and what their jobs run."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from random import Random
+from collections.abc import Sequence
 from typing import ClassVar, Protocol
-from uuid import UUID
 
-from app.database import Database
-from app.jobs.engine import Engine, Queue
-from app.policies.clock import Clock
+from app.jobs.engine import LAST_WORD_S, Engine, Engines, Queue
 from app.policies.drain import Drain, Stage
-from app.settings import Settings
-
-LAST_WORD_S = 5.0
-"""How long a closing process waits for a database that is away to take back its jobs."""
 
 
 class Dispatching(Protocol):
@@ -84,25 +76,10 @@ class Worker:
         await asyncio.gather(*(dispatcher.close() for dispatcher in self._dispatchers))
 
 
-def new_worker(
-    database: Database,
-    settings: Settings,
-    process_id: Callable[[], UUID],
-    dispatchers: Sequence[Dispatching],
-    clock: Clock,
-    random: Random,
-) -> Worker:
+def new_worker(engines: Engines, dispatchers: Sequence[Dispatching], *, works: bool) -> Worker:
     """Build the worker of a process, with an engine for each dispatcher where it shall work."""
-    engines = [
-        Engine(
-            Queue(dispatcher.queue, dispatcher.task, dispatcher, concurrency=1),
-            settings.database,
-            database,
-            process_id,
-            clock,
-            random,
-        )
+    queues = [
+        Queue(dispatcher.queue, dispatcher.task, dispatcher, concurrency=1)
         for dispatcher in dispatchers
-        if settings.worker.embedded
     ]
-    return Worker(engines, dispatchers)
+    return Worker([engines.make(queue) for queue in queues] if works else [], dispatchers)

@@ -9,6 +9,17 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Document, Instant
 
+WHAT_RUNS = (
+    "program_id",
+    "program_name",
+    "program_revision",
+    "signature_id",
+    "signature_name",
+    "signature_version",
+    "adapter_type",
+)
+"""The columns that say what a record is of."""
+
 
 class Execution(Base):
     """One run of a program on one set of inputs.

@@ -134,6 +134,9 @@ BATCH_MOVES: Mapping[BatchStatus, frozenset[BatchStatus]] = {
     BatchStatus.CANCELLED: frozenset(),
 }
 
+LIVE_BATCH = [status for status, moves in BATCH_MOVES.items() if moves]
+"""The states of batches that have not ended."""
+
 
 def signature_origins(target: SignatureStatus) -> list[SignatureStatus]:
     """List the states from which a signature may become `target`."""

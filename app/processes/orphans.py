@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from app.adapters.errors import AdapterError, ErrorType
-from app.database import Transaction
 from app.models.states import ExecutionStatus, Outcome
 from app.processes.channel import ControlChannel, Kind
 from app.processes.returning import give_back
+from app.stores.transaction import Transaction
 
 logger = logging.getLogger(__name__)
 

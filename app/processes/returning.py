@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.adapters.errors import AdapterError, ErrorType
-from app.database import Transaction
 from app.models.states import ExecutionStatus, Outcome
 from app.stores.pending_executions import Lost, Returning
+from app.stores.transaction import Transaction
 
 MOST_CRASHES = 3
 """An execution that so many processes died of is not run again."""

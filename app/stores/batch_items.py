@@ -9,6 +9,7 @@ from sqlalchemy import ARRAY, Double, Select, cast, delete, func, null, select, 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Execution
+from app.models.executions import WHAT_RUNS
 from app.models.ids import LAST_PLACE, item_id, item_range
 from app.models.states import ExecutionStatus, Outcome
 from app.stores.documents import dump_document
@@ -23,13 +24,7 @@ _TABLE = Execution.__table__.c
 
 _COMMON = (
     "batch_id",
-    "program_id",
-    "program_name",
-    "program_revision",
-    "signature_id",
-    "signature_name",
-    "signature_version",
-    "adapter_type",
+    *WHAT_RUNS,
     "execution_options",
     "metadata",
     "request_id",

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import BatchNotFoundError
 from app.models import Batch, BatchLane, ExecutionCount, WebhookDelivery
-from app.models.states import BATCH_MOVES, BatchStatus, DeliveryStatus, batch_origins
+from app.models.states import LIVE_BATCH, BatchStatus, DeliveryStatus, batch_origins
 from app.stores.batch_lanes import wake_up
 from app.stores.pages import Page, Paged, on_page, paged
 
@@ -31,7 +31,6 @@ TOLD_EVERY_S = 1.0
 """How often a batch's receiver is told of its progress at most."""
 
 _LANES = BatchLane.__table__.c
-_LIVE = [status for status, moves in BATCH_MOVES.items() if moves]
 
 
 @dataclass(frozen=True)
@@ -185,7 +184,9 @@ class BatchStore:
     async def count_pending_items(self) -> int:
         """Count the items of all batches that have not been handed out."""
         pending = func.sum(Batch.total_items - Batch.next_index - Batch.ended_ahead)
-        query = select(cast(func.coalesce(pending, 0), BigInteger)).where(Batch.status.in_(_LIVE))
+        query = select(cast(func.coalesce(pending, 0), BigInteger)).where(
+            Batch.status.in_(LIVE_BATCH)
+        )
         return (await self._session.scalars(query)).one()
 
     async def hold(self, batch_id: UUID) -> None:
@@ -228,7 +229,7 @@ class BatchStore:
         await self._hold_lanes(first)
         statement = (
             update(Batch)
-            .where(Batch.id == batch_id, Batch.status.in_(_LIVE), Batch.stopping.is_(None))
+            .where(Batch.id == batch_id, Batch.status.in_(LIVE_BATCH), Batch.stopping.is_(None))
             .values(stopping=target, error=error, moves=Batch.moves + 1)
         )
         if not await self._did(statement):
@@ -241,7 +242,7 @@ class BatchStore:
         status = func.coalesce(Batch.stopping, BatchStatus.COMPLETED)
         statement = (
             update(Batch)
-            .where(Batch.id == batch_id, Batch.status.in_(_LIVE))
+            .where(Batch.id == batch_id, Batch.status.in_(LIVE_BATCH))
             .values(
                 status=status,
                 moves=Batch.moves + 1,
@@ -264,7 +265,7 @@ class BatchStore:
             update(Batch)
             .where(
                 Batch.id == batch_id,
-                Batch.status.in_(_LIVE),
+                Batch.status.in_(LIVE_BATCH),
                 func.coalesce(Batch.told_at, Batch.created_at)
                 <= func.now() - timedelta(seconds=TOLD_EVERY_S),
                 ~waits.exists(),

@@ -10,10 +10,9 @@ from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Batch, BatchLane
-from app.models.states import BATCH_MOVES, BatchStatus
+from app.models.states import LIVE_BATCH
 from app.stores.batch_lanes import wake_up
 
-_LIVE = [status for status in BatchStatus if BATCH_MOVES[status]]
 _IS_BUSY = or_(BatchLane.is_held, BatchLane.waits_since.is_not(None))
 
 
@@ -26,7 +25,7 @@ class IdleBatchStore:
     async def list_ids(self) -> Sequence[UUID]:
         """List the idle batches, the oldest first."""
         busy = exists().where(BatchLane.batch_id == Batch.id, _IS_BUSY)
-        query = select(Batch.id).where(Batch.status.in_(_LIVE), ~busy).order_by(Batch.id)
+        query = select(Batch.id).where(Batch.status.in_(LIVE_BATCH), ~busy).order_by(Batch.id)
         return (await self._session.scalars(query)).all()
 
     async def set_going(self, batch_id: UUID) -> bool:

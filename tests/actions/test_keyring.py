@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from app.actions.key_revocation import KeyRevocation
 from app.actions.keyring import MOST_REFUSED, REMEMBERED_S, Caller, Keyring
-from app.database import Database, Transaction
+from app.database import Database
 from app.errors import DatabaseUnavailableError
 from app.models import ApiKey
 from app.models.audit import CLI
@@ -21,6 +21,7 @@ from app.models.key_text import KeyText
 from app.models.scopes import Scope
 from app.settings import DatabaseSettings, Settings
 from app.stores.availability import RETRY_AFTER_S
+from app.stores.transaction import Transaction
 from tests.support.clock import ManualClock
 from tests.support.factories import a_key
 

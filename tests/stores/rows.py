@@ -8,13 +8,13 @@ from uuid import UUID
 
 from sqlalchemy import func, update
 
-from app.database import Transaction
 from app.models import Execution, Process, Program, Signature
 from app.models.ids import Ids, first_id
 from app.models.states import ExecutionStatus, Outcome
 from app.policies.clock import SystemClock
 from app.stores.batch_items import NewItem, row_of
 from app.stores.batch_lanes import HeldLane, Item
+from app.stores.transaction import Transaction
 
 IDS = Ids(SystemClock())
 _numbers = count()

@@ -5,10 +5,11 @@ from typing import Any
 
 from sqlalchemy import select
 
-from app.database import Database, Transaction
+from app.database import Database
 from app.models import ApiKey, AuditEntry
 from app.models.audit import CLI, Act
 from app.models.scopes import Scope
+from app.stores.transaction import Transaction
 
 HASH = bytes(range(32))
 

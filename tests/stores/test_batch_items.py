@@ -4,12 +4,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from app.database import Database, Transaction
+from app.database import Database
 from app.models.ids import item_id, place_of
 from app.models.states import ExecutionStatus, Outcome
 from app.stores.batch_items import ItemFilter, NewItem, row_of
 from app.stores.executions import ExecutionFilter
 from app.stores.pages import Page
+from app.stores.transaction import Transaction
 from tests.stores.rows import (
     IDS,
     a_batch,

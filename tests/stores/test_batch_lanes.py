@@ -7,12 +7,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from app.database import Database, Transaction
+from app.database import Database
 from app.models.batches import QUEUE
 from app.models.ids import item_id, place_of
 from app.models.states import BatchStatus, ExecutionStatus, Outcome
 from app.stores.batch_lanes import HeldLane, Item, LaneLostError, LaneStore
 from app.stores.pages import Page
+from app.stores.transaction import Transaction
 from tests.stores.rows import (
     IDS,
     a_batch,

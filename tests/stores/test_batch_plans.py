@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from app.database import Database, Transaction
+from app.database import Database
 from app.models.ids import item_id
 from app.models.states import ExecutionStatus
 from app.settings import DatabaseSettings
@@ -17,6 +17,7 @@ from app.stores.batch_items import ItemFilter, ItemRow
 from app.stores.batch_lanes import HeldLane, Item
 from app.stores.executions import ExecutionFilter
 from app.stores.pages import Page
+from app.stores.transaction import Transaction
 from tests.stores.rows import IDS, a_lane, a_running_batch, item_ending, of_items
 
 ERROR = {"type": "cancelled"}

@@ -3,11 +3,12 @@ from uuid import UUID
 
 import pytest
 
-from app.database import Database, Transaction
+from app.database import Database
 from app.errors import BatchNotFoundError
 from app.models.states import BATCH_MOVES, BatchStatus
 from app.stores.batches import BatchReading
 from app.stores.pages import Page
+from app.stores.transaction import Transaction
 from tests.stores.rows import IDS, a_batch, a_lane, a_running_batch, item_ending
 from tests.support.holds import until_held_up
 

@@ -7,13 +7,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from app.database import Database, Transaction
+from app.database import Database
 from app.errors import ExecutionNotFoundError
 from app.models import Execution
 from app.models.ids import item_id
 from app.models.states import EXECUTION_MOVES, ExecutionStatus, Outcome
 from app.stores.executions import ExecutionFilter
 from app.stores.pages import Page
+from app.stores.transaction import Transaction
 from tests.stores.rows import IDS, an_ending, an_execution, ended
 
 FINAL = [state for state, moves in EXECUTION_MOVES.items() if not moves]

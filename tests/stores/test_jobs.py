@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from app.database import Database, Transaction
+from app.database import Database
 from app.stores.jobs import JobRun
+from app.stores.transaction import Transaction
 from tests.stores.rows import a_process
 
 QUEUE, TASK = "letters", "post"

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.database import Database, Transaction
+from app.database import Database
 from app.errors import InvalidRequestError
 from app.stores.executions import ExecutionFilter
 from app.stores.pages import Page, Paged, _decode, _encode
+from app.stores.transaction import Transaction
 from tests.stores.rows import a_program, a_signature, an_execution, rising_ids
 
 Add = Callable[[Transaction, UUID], Awaitable[Any]]

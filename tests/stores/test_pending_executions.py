@@ -6,11 +6,12 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import insert, text, update
 
-from app.database import Database, Transaction
+from app.database import Database
 from app.models import Execution, PendingExecution
 from app.models.ids import first_id
 from app.models.pending_executions import QUEUE
 from app.stores.pending_executions import Returning
+from app.stores.transaction import Transaction
 from tests.stores.rows import a_beginning
 
 OWNER = uuid4()

@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
-from app.database import Database, Transaction
+from app.database import Database
 from app.errors import NameTakenError, ProgramNotFoundError
 from app.models import Program, ProgramRevision
 from app.models.states import PROGRAM_MOVES, ProgramStatus
 from app.stores.pages import Page
+from app.stores.transaction import Transaction
 from tests.stores.rows import IDS, a_program, a_signature
 
 

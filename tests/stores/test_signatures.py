@@ -3,10 +3,11 @@ import asyncio
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from app.database import Database, Transaction
+from app.database import Database
 from app.errors import SignatureNotFoundError
 from app.models.states import SignatureStatus
 from app.stores.pages import Page
+from app.stores.transaction import Transaction
 from tests.stores.rows import IDS, a_signature
 
 

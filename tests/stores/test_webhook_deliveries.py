@@ -7,12 +7,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, update
 
-from app.database import Database, Transaction
+from app.database import Database
 from app.errors import DeliveryNotFoundError
 from app.models import WebhookDelivery
 from app.models.states import DeliveryStatus
 from app.models.webhook_deliveries import PROGRESS, QUEUE
 from app.stores.pages import Page
+from app.stores.transaction import Transaction
 from app.stores.webhook_deliveries import MOST_TOLD
 from tests.stores.rows import IDS, a_batch, a_process
 

@@ -6,9 +6,10 @@ from functools import cached_property
 
 from typing_extensions import override
 
-from app.database import Database, Transaction
+from app.database import Database
 from app.errors import DatabaseUnavailableError
 from app.settings import Settings
+from app.stores.transaction import Transaction
 
 
 class LeavingDatabase(Database):

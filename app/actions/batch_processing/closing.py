@@ -9,7 +9,7 @@ from app.actions.batch_processing.item_work import CANCELLED, NEVER_RAN
 from app.actions.batch_processing.telling import BatchTelling
 from app.checkpoints import Checkpoint, Reached, nothing
 from app.database import Database
-from app.models.states import BATCH_MOVES, BatchStatus, Outcome
+from app.models.states import LIVE_BATCH, BatchStatus, Outcome
 from app.processes.channel import ControlChannel, Kind
 from app.stores.batch_items import CancelledSlice
 from app.stores.batches import BatchReading
@@ -38,7 +38,7 @@ class BatchClosing:
     async def __call__(self, batch_id: UUID) -> bool:
         """Close it if it can be, and tell whether this did it; DatabaseUnavailableError."""
         read = await self._read(batch_id)
-        if not BATCH_MOVES[BatchStatus(read.batch.status)]:
+        if read.batch.status not in LIVE_BATCH:
             return False
         if read.batch.stopping is not None:
             await self._cancel_rest(read)

@@ -10,12 +10,13 @@ from app.actions.batch_processing.ledger import Row
 from app.actions.batch_processing.suspects import MOST_POISONOUS, TOO_POISONOUS
 from app.actions.patience import AGAIN_AFTER_S, patiently
 from app.adapters.errors import AdapterError, ErrorType
-from app.database import Database, Transaction
+from app.database import Database
 from app.errors import DatabaseUnavailableError
 from app.models.states import BatchStatus, ExecutionStatus
 from app.policies.clock import Clock
 from app.stores.batch_lanes import HeldLane, Item, LaneLostError
 from app.stores.batches import BatchReading
+from app.stores.transaction import Transaction
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from app.actions.program_catalogue import ProgramCatalogue, RunnableProgram
 from app.adapters.guarded import GuardedAdapter
 from app.adapters.registry import AdapterRegistry
 from app.checkpoints import Checkpoint, Reached, nothing
-from app.database import Database, Transaction
+from app.database import Database
 from app.errors import DatabaseUnavailableError
 from app.models.ids import Ids
 from app.models.states import Outcome
@@ -21,6 +21,7 @@ from app.policies.clock import Clock
 from app.policies.shield import Shield
 from app.stores.availability import RETRY_AFTER_S
 from app.stores.batches import BatchReading
+from app.stores.transaction import Transaction
 from app.telemetry.metrics import Metrics
 
 
@@ -162,16 +163,9 @@ async def _add_batch(
 def _common(
     batch_id: UUID, runnable: RunnableProgram, adapter: GuardedAdapter, asked: BatchAcceptanceInput
 ) -> dict[str, Any]:
-    program, signature = runnable.program, runnable.signature
     return {
         "batch_id": batch_id,
-        "program_id": program.id,
-        "program_name": program.name,
-        "program_revision": runnable.at.revision,
-        "signature_id": signature.id,
-        "signature_name": signature.name,
-        "signature_version": signature.version,
-        "adapter_type": adapter.kind,
+        **runnable.columns(adapter),
         "execution_options": asked.options.for_items().as_document(),
         "metadata": asked.metadata,
         "request_id": asked.request_id,

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from app.actions.batch_processing.suspects import suspects_of
 from app.checkpoints import Checkpoint, Reached, nothing
-from app.database import Database, Transaction
+from app.database import Database
 from app.stores.batch_lanes import TakenLane
+from app.stores.transaction import Transaction
 
 
 class LaneTaking:

@@ -6,11 +6,12 @@ from uuid import UUID
 
 from app.actions.batch_processing.events import event_of
 from app.actions.json_text import json_bytes
-from app.database import Database, Transaction
+from app.database import Database
 from app.errors import DatabaseUnavailableError
 from app.models.ids import Ids
 from app.policies.clock import Clock
 from app.stores.batches import TOLD_EVERY_S, BatchReading
+from app.stores.transaction import Transaction
 
 
 class BatchTelling:

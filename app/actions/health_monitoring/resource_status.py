@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from app.actions.health_monitoring.check import CheckStatus, Finding, Tools
-from app.database import Transaction
 from app.errors import DspatchError
 from app.models.states import ProgramStatus
+from app.stores.transaction import Transaction
 
 RECENT_MS = 3_600_000
 """Recent executions are those made within the last hour."""

@@ -41,15 +41,8 @@ class Wanted:
 
     def beginning(self) -> dict[str, Any]:
         """Give what the record holds from its beginning."""
-        program, signature = self.runnable.program, self.runnable.signature
         return {
-            "program_id": program.id,
-            "program_name": program.name,
-            "program_revision": self.runnable.at.revision,
-            "signature_id": signature.id,
-            "signature_name": signature.name,
-            "signature_version": signature.version,
-            "adapter_type": self.adapter.kind,
+            **self.runnable.columns(self.adapter),
             "inputs": self.inputs,
             "execution_options": self.asked.options.as_document(),
             "metadata": self.asked.metadata,

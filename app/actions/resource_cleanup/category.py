@@ -12,6 +12,7 @@ from app.policies.clock import Clock
 from app.processes.channel import ControlChannel
 from app.settings import Settings
 from app.stores.removals import Removed
+from app.stores.transaction import Transaction
 
 
 class CategoryName(StrEnum):
@@ -79,3 +80,15 @@ class Category:
     name: CategoryName
     look: Callable[[Tools], Awaitable[Found]]
     mend: Callable[[Tools], AsyncGenerator[Removed]]
+
+
+async def in_slices(
+    tools: Tools, remove: Callable[[Transaction], Awaitable[Removed]], most: int
+) -> AsyncGenerator[Removed]:
+    """Remove slice by slice, each in a transaction of its own, until one has less than `most`."""
+    is_full = True
+    while is_full:
+        async with tools.database.transaction() as tx:
+            removed = await remove(tx)
+        is_full = removed.rows == most
+        yield removed

@@ -1,11 +1,13 @@
 """Batches that need not be kept any more: their items go first, in slices, and then they."""
 
 from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 from uuid import UUID
 
-from app.actions.resource_cleanup.category import Category, CategoryName, Found, Tools
+from app.actions.resource_cleanup.category import Category, CategoryName, Found, Tools, in_slices
 from app.stores.expired_batches import SLICE
 from app.stores.removals import Removed
+from app.stores.transaction import Transaction
 
 
 async def _look(tools: Tools) -> Found:
@@ -14,15 +16,16 @@ async def _look(tools: Tools) -> Found:
 
 async def _mend(tools: Tools) -> AsyncGenerator[Removed]:
     for batch_id in await _expired(tools):
-        is_full = True
-        while is_full:
-            async with tools.database.transaction() as tx:
-                items = await tx.expired_batches.delete_items(batch_id)
-            is_full = items.rows == SLICE
-            yield Removed(0, items.bytes_freed)
+        items = partial(_delete_items, batch_id)
+        async for removed in in_slices(tools, items, SLICE):
+            yield Removed(0, removed.bytes_freed)
         async with tools.database.transaction() as tx:
-            removed = await tx.expired_batches.delete(batch_id)
-        yield removed
+            batch = await tx.expired_batches.delete(batch_id)
+        yield batch
+
+
+async def _delete_items(batch_id: UUID, tx: Transaction) -> Removed:
+    return await tx.expired_batches.delete_items(batch_id)
 
 
 async def _expired(tools: Tools) -> Sequence[UUID]:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 
-from app.actions.resource_cleanup.category import Category, CategoryName, Found, Tools
+from app.actions.resource_cleanup.category import Category, CategoryName, Found, Tools, in_slices
 from app.stores.idempotency_keys import SLICE
 from app.stores.removals import Removed
 
@@ -12,13 +12,8 @@ async def _look(tools: Tools) -> Found:
         return Found(await tx.idempotency_keys.count_expired())
 
 
-async def _mend(tools: Tools) -> AsyncGenerator[Removed]:
-    is_full = True
-    while is_full:
-        async with tools.database.transaction() as tx:
-            removed = await tx.idempotency_keys.drop_expired()
-        is_full = removed.rows == SLICE
-        yield removed
+def _mend(tools: Tools) -> AsyncGenerator[Removed]:
+    return in_slices(tools, lambda tx: tx.idempotency_keys.drop_expired(), SLICE)
 
 
 EXPIRED_IDEMPOTENCY_KEYS = Category(CategoryName.EXPIRED_IDEMPOTENCY_KEYS, _look, _mend)

@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncGenerator
 
-from app.actions.resource_cleanup.category import Category, CategoryName, Found, Tools
+from app.actions.resource_cleanup.category import Category, CategoryName, Found, Tools, in_slices
+from app.stores.jobs import SLICE
 from app.stores.removals import Removed
 
 
@@ -11,13 +12,8 @@ async def _look(tools: Tools) -> Found:
         return Found(await tx.jobs.count_finished())
 
 
-async def _mend(tools: Tools) -> AsyncGenerator[Removed]:
-    is_over = False
-    while not is_over:
-        async with tools.database.transaction() as tx:
-            removed = await tx.jobs.drop_finished()
-        is_over = not removed.rows
-        yield removed
+def _mend(tools: Tools) -> AsyncGenerator[Removed]:
+    return in_slices(tools, lambda tx: tx.jobs.drop_finished(), SLICE)
 
 
 FINISHED_JOBS = Category(CategoryName.FINISHED_JOBS, _look, _mend)

@@ -9,10 +9,10 @@ from contextlib import suppress
 
 from app.actions.resource_cleanup.category import Category, CategoryName, Found, Tools
 from app.actions.resource_cleanup.weeks import Weeks, find_weeks
-from app.database import Transaction
 from app.stores.expired_weeks import LockedError
 from app.stores.partitions import WEEKS_AHEAD
 from app.stores.removals import Removed
+from app.stores.transaction import Transaction
 
 TRIES = 10
 AGAIN_AFTER_S = 0.2

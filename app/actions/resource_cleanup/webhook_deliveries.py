@@ -5,7 +5,7 @@ Those of live batches stay: by them it is known what has been told.
 
 from collections.abc import AsyncGenerator
 
-from app.actions.resource_cleanup.category import Category, CategoryName, Found, Tools
+from app.actions.resource_cleanup.category import Category, CategoryName, Found, Tools, in_slices
 from app.stores.expired_deliveries import SLICE
 from app.stores.removals import Removed
 
@@ -15,13 +15,9 @@ async def _look(tools: Tools) -> Found:
         return Found(await tx.expired_deliveries.count(tools.settings.retention))
 
 
-async def _mend(tools: Tools) -> AsyncGenerator[Removed]:
-    is_full = True
-    while is_full:
-        async with tools.database.transaction() as tx:
-            removed = await tx.expired_deliveries.delete_slice(tools.settings.retention)
-        is_full = removed.rows == SLICE
-        yield removed
+def _mend(tools: Tools) -> AsyncGenerator[Removed]:
+    days = tools.settings.retention
+    return in_slices(tools, lambda tx: tx.expired_deliveries.delete_slice(days), SLICE)
 
 
 WEBHOOK_DELIVERIES = Category(CategoryName.WEBHOOK_DELIVERIES, _look, _mend)

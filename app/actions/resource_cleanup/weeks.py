@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from app.database import Transaction
 from app.models.weeks import Week
 from app.settings import RetentionSettings
 from app.stores.expired_weeks import Partition
 from app.stores.retention import Expiry
+from app.stores.transaction import Transaction
 
 
 @dataclass

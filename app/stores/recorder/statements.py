@@ -12,6 +12,7 @@ import asyncpg
 from sqlalchemy.dialects import postgresql
 
 from app.models import Execution
+from app.models.executions import WHAT_RUNS
 from app.models.pending_executions import QUEUE, TASK
 from app.models.states import EXECUTION_MOVES, ExecutionStatus
 from app.stores.connections import Link
@@ -21,13 +22,7 @@ from app.stores.recorder.writes import Write
 
 BEGINNING = (
     "id",
-    "program_id",
-    "program_name",
-    "program_revision",
-    "signature_id",
-    "signature_name",
-    "signature_version",
-    "adapter_type",
+    *WHAT_RUNS,
     "inputs",
     "execution_options",
     "metadata",

@@ -11,7 +11,7 @@ import pytest
 from app.actions.batch_processing.asking import BatchAcceptanceInput, listed
 from app.actions.batch_processing.validation import Incoming, OnInvalid
 from app.checkpoints import Checkpoint
-from app.database import Database, Transaction
+from app.database import Database
 from app.errors import DatabaseUnavailableError, InvalidInputsError, ProgramNotReadyError
 from app.models.idempotency_keys import Claim
 from app.models.states import ProgramStatus
@@ -20,6 +20,7 @@ from app.stores.batch_items import SLICE
 from app.stores.executions import ExecutionFilter
 from app.stores.idempotency_keys import KeyChangedError
 from app.stores.pages import Page
+from app.stores.transaction import Transaction
 from tests.stores.rows import a_process
 from tests.stores.test_batches import counts
 from tests.support.adapters import ScriptedAdapter

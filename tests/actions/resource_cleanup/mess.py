@@ -7,11 +7,11 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, insert, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.database import Transaction
 from app.models import Batch, BatchLane, Execution, IdempotencyKey, Program, WebhookDelivery
 from app.models.ids import Ids, item_id
 from app.models.states import DeliveryStatus, ExecutionStatus, ProgramStatus
 from app.stores.batch_items import NewItem, row_of
+from app.stores.transaction import Transaction
 from tests.stores.rows import (
     IDS,
     a_batch,

@@ -3,9 +3,10 @@ from uuid import uuid4
 from sqlalchemy import text
 
 from app.actions.resource_cleanup.category import CategoryName
-from app.database import Database, Transaction
+from app.database import Database
 from app.models.ids import made_at
 from app.models.weeks import Week
+from app.stores.transaction import Transaction
 from tests.actions.resource_cleanup import mess
 from tests.actions.resource_cleanup.conftest import CleanUp
 
