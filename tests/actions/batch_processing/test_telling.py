@@ -59,9 +59,10 @@ async def a_told_batch(database: Database, count: int = 3, **members: Any) -> UU
 async def test_progress_is_told_once_a_second(database: Database) -> None:
     """Not in the first second, not while something waits to be taken, not without news."""
     batch_id, tell = await a_told_batch(database), BatchTelling(database, new_ids())
+    await age(database, batch_id, -60)  # it is young, however long it took to make
     await tell.progress(batch_id)
     assert not await told(database, batch_id)
-    await age(database, batch_id)
+    await age(database, batch_id, 61)
     await tell.progress(batch_id)
     assert len(await told(database, batch_id)) == 1
     async with database.transaction() as tx:
