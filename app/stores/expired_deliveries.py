@@ -19,9 +19,9 @@ WHERE b.finished_at IS NOT NULL AND d.finished_at < now() - make_interval(days =
 """
 _COUNT = text(f"SELECT count(*) {_EXPIRED}")
 _DELETE = text(f"""
-DELETE FROM webhook_deliveries AS gone WHERE id IN (
+DELETE FROM webhook_deliveries AS gone WHERE id = ANY(ARRAY(
     SELECT d.id {_EXPIRED} ORDER BY d.id LIMIT {SLICE} FOR UPDATE OF d SKIP LOCKED
-)
+))
 RETURNING pg_column_size(gone)
 """)  # noqa: S608 - our own text
 

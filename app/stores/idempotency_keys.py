@@ -69,9 +69,10 @@ class IdempotencyKeyStore:
     async def drop_expired(self) -> Removed:
         """Forget a slice of the keys that are older than KEPT_FOR."""
         old = select(IdempotencyKey.key).where(~_IS_KEPT).limit(SLICE)
+        keys = func.array(old.with_for_update(skip_locked=True).scalar_subquery())
         statement = (
             delete(IdempotencyKey)
-            .where(IdempotencyKey.key.in_(old.with_for_update(skip_locked=True)))
+            .where(IdempotencyKey.key == func.any(keys))
             .returning(bytes_of(IdempotencyKey))
         )
         return removed(await self._session.scalars(statement))

@@ -112,9 +112,9 @@ SELECT queue_name, count(*) AS waiting FROM procrastinate_jobs WHERE status = 't
 _FINISHED = "status NOT IN ('todo', 'doing')"
 _COUNT_FINISHED = text(f"SELECT count(*) FROM procrastinate_jobs WHERE {_FINISHED}")  # noqa: S608
 _DROP_FINISHED = text(f"""
-DELETE FROM procrastinate_jobs AS j WHERE id IN (
+DELETE FROM procrastinate_jobs AS j WHERE id = ANY(ARRAY(
     SELECT id FROM procrastinate_jobs WHERE {_FINISHED} LIMIT {SLICE} FOR UPDATE SKIP LOCKED
-)
+))
 RETURNING pg_column_size(j)
 """)  # noqa: S608 - our own text
 

@@ -1,4 +1,8 @@
-"""What stores say of rows that they removed or mended."""
+"""What stores say of rows that they removed or mended.
+
+A statement that removes a slice has its keys in an array, which is made once: the planner may look
+for the rows of `IN (SELECT … LIMIT …)` again for each row of the table, where its figures are off.
+"""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
