@@ -14,6 +14,7 @@ from app.actions.resource_cleanup.expired_executions import EXPIRED_EXECUTIONS
 from app.actions.resource_cleanup.expired_idempotency_keys import EXPIRED_IDEMPOTENCY_KEYS
 from app.actions.resource_cleanup.finished_jobs import FINISHED_JOBS
 from app.actions.resource_cleanup.housekeeping import HOUSEKEEPING
+from app.actions.resource_cleanup.orphaned_children import ORPHANED_CHILDREN
 from app.actions.resource_cleanup.orphaned_executions import ORPHANED_EXECUTIONS
 from app.actions.resource_cleanup.partitions import PARTITIONS
 from app.actions.resource_cleanup.stalled_batches import STALLED_BATCHES
@@ -39,6 +40,7 @@ CATEGORIES: Sequence[Category] = (
     WEBHOOK_DELIVERIES,
     FINISHED_JOBS,
     DEAD_PROCESSES,
+    ORPHANED_CHILDREN,
     HOUSEKEEPING,
 )
 """In this order, so that what is mended first is out of the way of the rest."""

@@ -44,6 +44,8 @@ class CategoryName(StrEnum):
     """Jobs of the engine that have ended, and were not forgotten then."""
     DEAD_PROCESSES = "dead_processes"
     """Rows of processes that ended more than a day ago."""
+    ORPHANED_CHILDREN = "orphaned_children"
+    """What dead processes have left running on this machine; it is killed."""
     HOUSEKEEPING = "housekeeping"
     """Figures of the planner that are off; dead rows and idle indexes are reported."""
 

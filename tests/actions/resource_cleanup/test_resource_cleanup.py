@@ -31,6 +31,7 @@ OF_RECORDS = [
     not in {
         CategoryName.UNKNOWN_PROGRAMS,
         CategoryName.UNPREPARED_PROGRAMS,
+        CategoryName.ORPHANED_CHILDREN,
         CategoryName.HOUSEKEEPING,
     }
 ]

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from app.adapters.errors import AdapterError, ErrorType
+from app.adapters.parentage import MARK
 from app.adapters.setup import AdapterSetup
 from app.adapters.worker import WorkerAdapter
 from app.adapters.worker.adapter import WorkerOptions
@@ -85,7 +86,7 @@ async def test_children_see_few_variables() -> None:
     (child,) = await adapter._pool.ready()
     seen = set(psutil.Process(child.pid).environ())
     await adapter.cleanup()
-    assert seen - {"LC_CTYPE"} == {"PATH", "PYTHONPATH", "WANTED"}
+    assert seen - {"LC_CTYPE"} == {"PATH", "PYTHONPATH", "WANTED", MARK}
 
 
 async def test_an_adapter_that_nobody_named_starts_nothing() -> None:

@@ -1,0 +1,20 @@
+"""What dead processes have left running on this machine."""
+
+import asyncio
+import os
+import signal
+
+from app.actions.resource_cleanup.category import CategoryName
+from app.adapters.parentage import MARK, place_of_numbers
+from tests.actions.resource_cleanup.conftest import CleanUp
+
+CHILDREN = CategoryName.ORPHANED_CHILDREN
+
+
+async def test_what_a_dead_parent_left_is_killed(clean_up: CleanUp) -> None:
+    """By its mark; whatever else a run may find meanwhile, of other tests."""
+    environment = {MARK: f"{place_of_numbers()}/{os.getpid()}/0"}
+    orphan = await asyncio.create_subprocess_exec("/bin/sleep", "60", env=environment)
+    report = await clean_up(CHILDREN)
+    assert report.categories[CHILDREN].errors == []
+    assert await orphan.wait() == -signal.SIGKILL
