@@ -33,7 +33,7 @@ def mark_of_children(proc: Path = PROC) -> Mapping[str, str]:
     place = place_of_numbers(proc)
     if place is None:
         return {}
-    return {MARK: f"{place}/{os.getpid()}/{_began(os.getpid())}"}
+    return {MARK: f"{place}/{os.getpid()}/{_began(proc / 'self')}"}
 
 
 def place_of_numbers(proc: Path = PROC) -> str | None:
@@ -80,7 +80,7 @@ def kill_orphans(proc: Path = PROC) -> int:
 
 def _is_orphan(process: Path, place: str) -> bool:
     parent = _TEXT.fullmatch(_mark_of(process))
-    return parent is not None and parent["place"] == place and _has_died(parent)
+    return parent is not None and parent["place"] == place and _has_died(process.parent, parent)
 
 
 def _mark_of(process: Path) -> str:
@@ -93,12 +93,13 @@ def _mark_of(process: Path) -> str:
     return ""
 
 
-def _has_died(parent: re.Match[str]) -> bool:
+def _has_died(proc: Path, parent: re.Match[str]) -> bool:
     """Tell whether a parent is over, or its number another's by now; in doubt it is not."""
     number = int(parent["number"])
     try:
         with _held(number) as holder:
-            return _began(number) not in {parent["began"], None} or _is_over(holder)
+            began = _began(proc / str(number))
+            return began not in {parent["began"], None} or _is_over(holder)
     except OSError as error:
         return error.errno in _NO_PROCESS
 
@@ -120,10 +121,10 @@ def _is_over(process: int) -> bool:
     return bool(poll.poll(0))
 
 
-def _began(number: int) -> str | None:
+def _began(process: Path) -> str | None:
     """Give the tick at which a process began; None where it is gone, or hidden."""
     try:
-        text = (PROC / str(number) / "stat").read_text(errors="replace")
+        text = (process / "stat").read_text(errors="replace")
     except _GONE:
         return None
     return text.rpartition(")")[2].split()[_BEGAN]

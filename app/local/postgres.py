@@ -8,7 +8,6 @@ import asyncio
 import atexit
 import fcntl
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ import asyncpg
 from app.local import data_directory
 from app.local.cluster import Cluster
 from app.local.errors import LocalStackError
+from app.local.temporary_folders import temporary_folder
 
 # A socket's path ends at 107 bytes (103 on macOS), and readers of URLs split hosts at commas.
 _USABLE_IN_URL = re.compile(r"[A-Za-z0-9_./+-]{1,88}")
@@ -104,8 +104,7 @@ class LocalPostgres:
 
     def _begin_to_use(self) -> None:
         if not _USABLE_IN_URL.fullmatch(str(self._home)):
-            folder = self._in_use.enter_context(tempfile.TemporaryDirectory(prefix="dspatch-"))
-            self._socket_dir = Path(folder) / "postgres"
+            self._socket_dir = self._in_use.enter_context(temporary_folder()) / "postgres"
             self._socket_dir.symlink_to(self._home)
         path = self._data_dir / "postgres.users"
         self._users = self._in_use.enter_context(path.open("ab"))

@@ -41,12 +41,23 @@ class Machine:
     def process(self, mark: str | None) -> Iterator[subprocess.Popen[bytes]]:
         """Run a process that has a mark in its environment."""
         environment = {} if mark is None else {MARK: mark}
-        with subprocess.Popen(["/bin/sleep", "60"], env=environment) as process:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(["/bin/cat"], stdin=pipe, stdout=pipe, env=environment) as process:
+            await_answer(process)
             (self.proc / str(process.pid)).symlink_to(f"/proc/{process.pid}")
             try:
                 yield process
             finally:
                 process.kill()
+
+
+def await_answer(process: subprocess.Popen[bytes]) -> None:
+    """Return when a process runs its own program: only then its environment can be seen."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b".")
+    process.stdin.flush()
+    assert process.stdout.read(1) == b"."
 
 
 @pytest.fixture
@@ -106,6 +117,7 @@ async def test_a_parent_is_dead_whether_anybody_reaps_it_or_not(machine: Machine
     "mark",
     [
         pytest.param(lambda machine: mark_of_children(machine.proc)[MARK], id="of the living"),
+        pytest.param(lambda machine: machine.mark(os.getppid()), id="of one that is hidden"),
         pytest.param(lambda _machine: "", id="empty"),
         pytest.param(lambda _machine: "nobody", id="no mark"),
         pytest.param(lambda machine: machine.mark(0), id="of no number"),

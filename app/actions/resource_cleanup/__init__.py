@@ -19,6 +19,7 @@ from app.actions.resource_cleanup.orphaned_executions import ORPHANED_EXECUTIONS
 from app.actions.resource_cleanup.partitions import PARTITIONS
 from app.actions.resource_cleanup.stalled_batches import STALLED_BATCHES
 from app.actions.resource_cleanup.stuck_programs import STUCK_PROGRAMS
+from app.actions.resource_cleanup.temporary_files import TEMPORARY_FILES
 from app.actions.resource_cleanup.unknown_programs import UNKNOWN_PROGRAMS
 from app.actions.resource_cleanup.unprepared_programs import UNPREPARED_PROGRAMS
 from app.actions.resource_cleanup.webhook_deliveries import WEBHOOK_DELIVERIES
@@ -41,6 +42,7 @@ CATEGORIES: Sequence[Category] = (
     FINISHED_JOBS,
     DEAD_PROCESSES,
     ORPHANED_CHILDREN,
+    TEMPORARY_FILES,
     HOUSEKEEPING,
 )
 """In this order, so that what is mended first is out of the way of the rest."""

@@ -46,6 +46,8 @@ class CategoryName(StrEnum):
     """Rows of processes that ended more than a day ago."""
     ORPHANED_CHILDREN = "orphaned_children"
     """What dead processes have left running on this machine; it is killed."""
+    TEMPORARY_FILES = "temporary_files"
+    """Folders that dead processes have left among the temporary files of this machine."""
     HOUSEKEEPING = "housekeeping"
     """Figures of the planner that are off; dead rows and idle indexes are reported."""
 

@@ -32,6 +32,7 @@ OF_RECORDS = [
         CategoryName.UNKNOWN_PROGRAMS,
         CategoryName.UNPREPARED_PROGRAMS,
         CategoryName.ORPHANED_CHILDREN,
+        CategoryName.TEMPORARY_FILES,
         CategoryName.HOUSEKEEPING,
     }
 ]
