@@ -49,9 +49,9 @@ def run_batch(  # noqa: PLR0913 - options of the command line
     """Upload a file as a batch, look on until it has ended, and save what came of it.
 
     Exits with 1 where an item failed. Ctrl-C asks whether to cancel the batch or leave it running.
-    A line of a JSON Lines file is an item's inputs or {"custom_id", "inputs"}; a row of a CSV file
-    is an item's inputs. For example `dspatch batch run rows.jsonl --program answers --out
-    results.jsonl`, `dspatch batch run rows.csv --program answers -o max_concurrency=16`, or
+    A line of a JSON Lines file is an item's inputs or {"custom_id", "inputs"}; a row of a CSV or
+    Parquet file is an item's inputs. For example `dspatch batch run rows.jsonl --program answers
+    --out results.jsonl`, `dspatch batch run rows.csv --program answers -o max_concurrency=16`, or
     `dspatch batch run --resume BATCH --out results.jsonl`.
     """
     if (file is None) == (resume is None):

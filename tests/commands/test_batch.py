@@ -123,6 +123,9 @@ def test_what_cannot_be_run_is_said_in_a_sentence(server: str, tmp_path: Path) -
     assert "… and 10 more" in done.stderr
     done = run("run", path, *wanted, "-o", "batch_size=0")
     assert (done.exit_code, "/query/batch_size: " in done.stderr) == (1, True)
+    table = a_file(tmp_path, "question", '"a","b"', name="rows.csv")
+    done = run("run", table, *wanted)
+    assert (done.exit_code, "rows.csv cannot be read: line 2 has" in done.stderr) == (1, True)
     done = run("status", "01890000-0000-7000-8000-000000000001", "--server", server)
     assert (done.exit_code, "There is no batch" in done.stderr) == (1, True)
     done = run("status", "x", "--server", "http://127.0.0.1:1")
