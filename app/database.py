@@ -25,8 +25,6 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
-from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
-from typing_extensions import override
 
 from app.errors import DatabaseUnavailableError
 from app.policies.clock import Clock
@@ -36,6 +34,7 @@ from app.stores.connections import Connections, Link
 from app.stores.documents import dump_document, load_document
 from app.stores.notices import NoticeLink
 from app.stores.partitions import WEEKS_AHEAD
+from app.stores.pool import Pool, hand_out_the_living
 from app.stores.programs import CHANGED
 from app.stores.transaction import Transaction
 from app.telemetry import spending
@@ -57,20 +56,6 @@ _VERSIONS = table("alembic_version", column("version_num"))
 
 class SchemaError(Exception):
     """The schema is not the one that this program is written for."""
-
-
-class _Pool(AsyncAdaptedQueuePool):
-    """A pool that counts who waits for one of its connections, free or to be opened."""
-
-    waiting = 0
-
-    @override
-    def connect(self) -> PoolProxiedConnection:
-        self.waiting += 1
-        try:
-            return super().connect()
-        finally:
-            self.waiting -= 1
 
 
 def _nobody(_program_ids: Collection[UUID]) -> None:
@@ -101,15 +86,15 @@ class Database:
         engine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=connections.open,
-            poolclass=_Pool,
+            poolclass=Pool,
             pool_size=settings.pool_size,
             max_overflow=0,
             pool_timeout=settings.pool_timeout_ms / 1_000,
-            pool_pre_ping=True,
             json_serializer=dump_document,
             json_deserializer=load_document,
         )
         event.listen(engine.sync_engine, "handle_error", _give_up_hung)
+        hand_out_the_living(engine)
         return cls(engine, connections, changed)
 
     @asynccontextmanager
@@ -129,8 +114,9 @@ class Database:
     async def autocommit(self) -> AsyncIterator[Transaction]:
         """Give the stores without a transaction: each statement is committed by itself.
 
-        For what PostgreSQL refuses within one (DETACH … CONCURRENTLY), and for nothing else.
-        Raises as `transaction`.
+        For what PostgreSQL refuses within one (DETACH … CONCURRENTLY), and for single statements
+        whose locks many wait for: they go as soon as the server is done, and not when this process
+        comes round to a commit. Raises as `transaction`.
         """
         async with self._connection() as connection:
             plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -233,9 +219,9 @@ class Database:
         return revision
 
     @property
-    def _pool(self) -> _Pool:
+    def _pool(self) -> Pool:
         pool = self._engine.pool
-        assert isinstance(pool, _Pool)  # noqa: S101 - the one that `connect` makes
+        assert isinstance(pool, Pool)  # noqa: S101 - the one that `connect` makes
         return pool
 
     @asynccontextmanager

@@ -14,7 +14,8 @@ from app.actions.batch_processing.taking import LaneTaking
 from app.actions.patience import patiently
 from app.jobs.retry import GivenBackError
 from app.models.batches import QUEUE, TASK
-from app.stores.batch_lanes import HeldLane, TakenLane
+from app.stores.batch_lanes import HeldLane
+from app.stores.waiting_lanes import TakenLane
 
 logger = logging.getLogger(__name__)
 
@@ -156,9 +157,9 @@ class LaneDispatcher:
     async def _is_anyone_waiting(self, *, calls: bool) -> bool:
         """Tell whether lanes wait; another process may have places for them, and is called."""
         async with self._database.transaction() as tx:
-            waiting = await tx.lanes.count_waiting()
+            waiting = await tx.waiting_lanes.count_waiting()
             if waiting and calls:
-                await tx.lanes.wake_up()
+                await tx.waiting_lanes.wake_up()
         return waiting > 0
 
     async def _until_changed(self) -> None:
@@ -170,7 +171,7 @@ class LaneDispatcher:
             timer.cancel()
         if len(self._stints) >= self._most and not self._is_stopped:
             async with self._database.transaction() as tx:
-                is_needed = await tx.lanes.count_waiting(is_first=True)
+                is_needed = await tx.waiting_lanes.count_waiting(is_first=True)
             if is_needed:
                 self._make_room()
 
@@ -188,9 +189,9 @@ class LaneDispatcher:
 
         async def look() -> None:
             async with self._taking, self._database.transaction() as tx:
-                held = await tx.lanes.list_held(self._owner_id())
+                held = await tx.waiting_lanes.list_held(self._owner_id())
                 strays = [key for key in held if key not in self._stints]
-                taken = [await tx.lanes.take(*key, self._owner_id()) for key in strays]
+                taken = [await tx.waiting_lanes.take(*key, self._owner_id()) for key in strays]
             for one in taken:
                 if one is not None:
                     self._start(one)

@@ -22,7 +22,7 @@ class JobSweep:
         async with self._database.transaction() as tx:
             taken = await tx.jobs.take_back_lost()
             await tx.pending_executions.remind()
-            await tx.lanes.remind()
+            await tx.waiting_lanes.remind()
             await tx.webhook_deliveries.remind()
         if taken:
             logger.warning("took back jobs of dead workers: %s", ", ".join(map(str, taken)))

@@ -27,7 +27,7 @@ class Waiting:
         async with self._database.transaction() as tx:
             self._waiting = {
                 pending_executions.QUEUE: await tx.pending_executions.count(),
-                batches.QUEUE: await tx.lanes.count_waiting(),
+                batches.QUEUE: await tx.waiting_lanes.count_waiting(),
                 webhook_deliveries.QUEUE: await tx.webhook_deliveries.count_waiting(),
             }
             self._batches = await tx.batches.count_by_status()

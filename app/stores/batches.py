@@ -24,8 +24,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.errors import BatchNotFoundError
 from app.models import Batch, BatchLane, ExecutionCount, WebhookDelivery
 from app.models.states import LIVE_BATCH, BatchStatus, DeliveryStatus, batch_origins
-from app.stores.batch_lanes import wake_up
 from app.stores.pages import Page, Paged, on_page, paged
+from app.stores.waiting_lanes import WaitingLaneStore
 
 TOLD_EVERY_S = 1.0
 """How often a batch's receiver is told of its progress at most."""
@@ -138,7 +138,7 @@ class BatchStore:
         ]
         if lanes:
             await self._session.execute(insert(BatchLane).values(waits_since=func.now()), lanes)
-            await wake_up(self._session)
+            await WaitingLaneStore(self._session).wake_up()
 
     async def get(self, batch_id: UUID) -> BatchReading:
         """Find a batch with its counts; BatchNotFoundError where there is none."""

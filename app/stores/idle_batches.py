@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Batch, BatchLane
 from app.models.states import LIVE_BATCH
-from app.stores.batch_lanes import wake_up
+from app.stores.waiting_lanes import WaitingLaneStore
 
 _IS_BUSY = or_(BatchLane.is_held, BatchLane.waits_since.is_not(None))
 
@@ -36,5 +36,5 @@ class IdleBatchStore:
         if any(lane.is_held or lane.waits_since is not None for lane in held):
             return False
         await self._session.execute(update(BatchLane).where(own).values(waits_since=func.now()))
-        await wake_up(self._session)
+        await WaitingLaneStore(self._session).wake_up()
         return bool(held)

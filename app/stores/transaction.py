@@ -27,6 +27,7 @@ from app.stores.retention import RetentionStore
 from app.stores.server_connections import ServerConnectionStore
 from app.stores.signatures import SignatureStore
 from app.stores.statistics import StatisticsStore
+from app.stores.waiting_lanes import WaitingLaneStore
 from app.stores.webhook_deliveries import WebhookDeliveryStore
 
 
@@ -68,8 +69,13 @@ class Transaction:
 
     @cached_property
     def lanes(self) -> LaneStore:
-        """The rows of `batch_lanes`."""
+        """The rows of `batch_lanes` in the hands of their holders."""
         return LaneStore(self._session)
+
+    @cached_property
+    def waiting_lanes(self) -> WaitingLaneStore:
+        """The rows of `batch_lanes` that wait for a process."""
+        return WaitingLaneStore(self._session)
 
     @cached_property
     def webhook_deliveries(self) -> WebhookDeliveryStore:

@@ -260,7 +260,7 @@ async def test_a_lane_that_another_took_meanwhile_is_left_to_it(
             async with database.transaction() as tx:
                 await tx.processes.end(place.peer.id)
             async with database.transaction() as tx:
-                assert await tx.lanes.take(batch_id, 0, await a_process(tx))
+                assert await tx.waiting_lanes.take(batch_id, 0, await a_process(tx))
                 leaving.is_away = False
                 await until_held_up(database)
             await place.dispatch.until_idle()

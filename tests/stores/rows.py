@@ -151,7 +151,7 @@ async def a_running_batch(tx: Transaction, total: int = 3, **values: Any) -> UUI
 
 async def a_lane(tx: Transaction, batch_id: UUID, number: int = 0) -> HeldLane:
     """Take a lane for a process that lives."""
-    taken = await tx.lanes.take(batch_id, number, await a_process(tx))
+    taken = await tx.waiting_lanes.take(batch_id, number, await a_process(tx))
     assert taken is not None
     return taken.lane
 

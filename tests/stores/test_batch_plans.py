@@ -68,7 +68,7 @@ def _acts(
         "note": lambda: tx.lanes.note_attempts(lane, items),
         "finish": lambda: tx.lanes.finish(lane, failed),
         "cancel": lambda: tx.batch_items.cancel_slice(batch_id, ERROR, 5),
-        "take": lambda: tx.lanes.take(batch_id, 0, lane.owner_id),
+        "take": lambda: tx.waiting_lanes.take(batch_id, 0, lane.owner_id),
         "results": lambda: tx.batch_items.list_ended(batch_id, Page(), ItemFilter(from_index=2)),
         "rest": lambda: tx.batch_items.list_unfinished(batch_id, item_id(batch_id, 1), 50),
         "running": lambda: tx.lanes.list_running(lane),

@@ -58,7 +58,7 @@ async def test_an_unknown_batch_is_said_to_be_so(database: Database) -> None:
                 await look(batch_id)
         assert not await tx.batches.pause(batch_id)
         assert await tx.batches.find_stopping(batch_id) is None
-        assert await tx.lanes.take(batch_id, 0, IDS.new()) is None
+        assert await tx.waiting_lanes.take(batch_id, 0, IDS.new()) is None
 
 
 async def test_a_batch_is_paused_and_resumed(database: Database) -> None:

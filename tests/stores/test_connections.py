@@ -18,8 +18,10 @@ from app.errors import DatabaseUnavailableError
 from app.local.postgres import LocalPostgres
 from app.settings import DatabaseSettings
 from app.stores.availability import has_unknown_outcome, is_away
+from app.stores.pool import PING_AFTER_S
 from tests.support.outages import frozen
 from tests.support.proxy import Proxy, proxied
+from tests.support.wait import wait_until
 
 POOL = 2
 ANSWER_S = 0.4
@@ -120,7 +122,7 @@ async def test_a_hang_does_not_hold_the_end(own_postgres: LocalPostgres, pool: D
 async def test_the_last_words_of_a_server_are_an_end(
     behind: tuple[Proxy, Database], database: Database
 ) -> None:
-    """Before the connection is closed: in a unit of work as after a loss, between two unseen."""
+    """Before the connection is closed: in a unit of work as after a loss, unseen after a while."""
     proxy, behind_it = behind
 
     async def work() -> None:
@@ -133,8 +135,9 @@ async def test_the_last_words_of_a_server_are_an_end(
     with pytest.raises(DatabaseUnavailableError):
         await work()
     await behind_it.ping()
+    idle_since = monotonic()
     proxy.say_farewell()
-    await database.ping()
+    await wait_until(lambda: monotonic() - idle_since > PING_AFTER_S)
     await behind_it.ping()
 
 

@@ -36,6 +36,17 @@ class LeavingDatabase(Database):
         while self.after_next:
             await self.after_next.pop()()
 
+    @override
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[Transaction]:
+        """Give the stores as they are without a transaction, or say that there is no database."""
+        if self.is_away:
+            raise DatabaseUnavailableError("The database does not answer.")
+        async with super().autocommit() as tx:
+            yield tx
+        while self.after_next:
+            await self.after_next.pop()()
+
 
 @asynccontextmanager
 async def a_leaving_database(settings: Settings) -> AsyncIterator[LeavingDatabase]:

@@ -36,8 +36,9 @@ from app.models.ids import place_of
 from app.models.states import ExecutionStatus, ProgramStatus
 from app.policies.clock import Clock
 from app.policies.solitude import Solitude
-from app.stores.batch_lanes import Item, LaneLostError, TakenLane
+from app.stores.batch_lanes import Item, LaneLostError
 from app.stores.batches import BatchReading
+from app.stores.waiting_lanes import TakenLane
 from app.telemetry import current_batch_id
 from app.telemetry.metrics import Metrics
 

@@ -57,7 +57,7 @@ class LaneRecords:
         while True:
             try:
                 self._require_owner()
-                async with self._database.transaction() as tx:
+                async with self._database.autocommit() as tx:
                     items = await self._claimed(tx, limit, is_certain=is_certain)
             except DatabaseUnavailableError:
                 is_certain = False
@@ -133,11 +133,14 @@ class LaneRecords:
         rows: Sequence[Row],
         stops_at_failure: bool,  # noqa: FBT001 - `partial` takes it by place
     ) -> set[UUID]:
+        failed = _first_failed(rows) if stops_at_failure else None
+        if failed is None:
+            async with self._database.autocommit() as tx:
+                return await tx.lanes.finish(self._lane, rows)
         async with self._database.transaction() as tx:
-            if stops_at_failure and (failed := _first_failed(rows)) is not None:
-                await tx.lanes.fence(self._lane)
-                error = _failure_of(failed)
-                await tx.batches.stop(self._lane.batch_id, BatchStatus.FAILED, error)
+            await tx.lanes.fence(self._lane)
+            error = _failure_of(failed)
+            await tx.batches.stop(self._lane.batch_id, BatchStatus.FAILED, error)
             return await tx.lanes.finish(self._lane, rows)
 
     async def _end_each(

@@ -7,7 +7,8 @@ from typing import Any
 from app.actions.program_execution.ending import Ending
 from app.adapters.errors import AdapterError, ErrorType
 from app.models.ids import place_of
-from app.stores.batch_lanes import Item, TakenLane
+from app.stores.batch_lanes import Item
+from app.stores.waiting_lanes import TakenLane
 
 MOST_CRASHES = 3
 """An item that ran alone in as many processes that died is not run again."""

@@ -6,8 +6,8 @@ from uuid import UUID
 from app.actions.batch_processing.suspects import suspects_of
 from app.checkpoints import Checkpoint, Reached, nothing
 from app.database import Database
-from app.stores.batch_lanes import TakenLane
 from app.stores.transaction import Transaction
+from app.stores.waiting_lanes import TakenLane
 
 
 class LaneTaking:
@@ -29,7 +29,7 @@ class LaneTaking:
 
 async def _taken(tx: Transaction, owner_id: UUID, *, is_first: bool) -> TakenLane | None:
     """Take the next lane; what its holder ran when it died has lost an attempt."""
-    taken = await tx.lanes.take_next(owner_id, is_first=is_first)
+    taken = await tx.waiting_lanes.take_next(owner_id, is_first=is_first)
     if taken is None or not taken.has_crashed:
         return taken
     batch = (await tx.batches.get(taken.lane.batch_id)).batch

@@ -50,7 +50,7 @@ async def batches(tx: Transaction) -> dict[str, UUID]:
         "paused": await a_batch(tx),
         "paused and over": await a_batch(tx, invalid=(0, 1, 2)),
     }
-    await tx.lanes.take(batches["worked on"], 0, await a_process(tx))
+    await tx.waiting_lanes.take(batches["worked on"], 0, await a_process(tx))
     for name in ("paused", "paused and over"):
         assert await tx.batches.pause(batches[name])
     await _session_of(tx).execute(

@@ -19,7 +19,7 @@ async def test_a_batch_without_a_lane_is_set_going_or_closed(
         found = {name: (await tx.batches.get(one)).batch.status for name, one in added.items()}
         assert (await tx.jobs.count_waiting())[QUEUE] == 1
         owner_id, taken = await a_process(tx), set()
-        while lane := await tx.lanes.take_next(owner_id):
+        while lane := await tx.waiting_lanes.take_next(owner_id):
             taken.add((lane.lane.batch_id, lane.lane.number))
     over = {name for name, status in found.items() if status == "completed"}
     assert over == {"over", "paused and over"}
