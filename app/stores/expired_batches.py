@@ -8,22 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Batch, BatchLane
 from app.models.ids import item_range
+from app.stores.execution_slices import ExecutionSlices, after
 from app.stores.removals import Removed, bytes_of, removed
 from app.stores.retention import EXPIRED_BATCH, Expiry
 
-SLICE = 1_000
-"""As many items go in one statement."""
-
 _LIST = text(f"SELECT b.id FROM batches b WHERE {EXPIRED_BATCH} ORDER BY b.id")  # noqa: S608
-_DELETE_ITEMS = text(f"""
-WITH items AS MATERIALIZED (
-    SELECT id FROM executions
-    WHERE id BETWEEN :low AND :high AND finished_at IS NOT NULL ORDER BY id LIMIT {SLICE}
-)
-DELETE FROM executions e
-WHERE e.id = ANY(ARRAY(SELECT id FROM items)) AND e.id BETWEEN :low AND :high
-RETURNING pg_column_size(e)
-""")  # noqa: S608 - our own text
+_ENDED = ExecutionSlices("e.finished_at IS NOT NULL")
 _HAS_ITEMS = text("SELECT EXISTS (SELECT FROM executions WHERE id BETWEEN :low AND :high)")
 
 
@@ -37,10 +27,14 @@ class ExpiredBatchStore:
         """List the expired batches, the oldest first."""
         return (await self._session.scalars(_LIST, expiry.bound)).all()
 
-    async def delete_items(self, batch_id: UUID) -> Removed:
-        """Delete a slice of the ended items of a batch."""
+    async def list_items(self, batch_id: UUID, last: UUID | None) -> Sequence[UUID]:
+        """List the first of the ended items of a batch, or those after an id."""
         low, high = item_range(batch_id)
-        return removed(await self._session.scalars(_DELETE_ITEMS, {"low": low, "high": high}))
+        return await _ENDED.list_ids(self._session, (after(last, low), high), {})
+
+    async def delete_items(self, ids: Sequence[UUID]) -> Removed:
+        """Delete those of a list that are there, and held by nobody."""
+        return await _ENDED.delete(self._session, ids, {})
 
     async def delete(self, batch_id: UUID) -> Removed:
         """Delete a batch without items; nothing where it has some, or is gone."""

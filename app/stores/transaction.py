@@ -23,6 +23,7 @@ from app.stores.partitions import PartitionStore
 from app.stores.pending_executions import PendingExecutionStore
 from app.stores.processes import ProcessStore
 from app.stores.programs import ProgramStore
+from app.stores.record_lines import RecordLineStore
 from app.stores.retention import RetentionStore
 from app.stores.server_connections import ServerConnectionStore
 from app.stores.signatures import SignatureStore
@@ -146,6 +147,11 @@ class Transaction:
     def expired_deliveries(self) -> ExpiredDeliveryStore:
         """The rows of `webhook_deliveries` that need not be kept any more."""
         return ExpiredDeliveryStore(self._session)
+
+    @cached_property
+    def record_lines(self) -> RecordLineStore:
+        """Rows of `executions` and `batches` as they are archived."""
+        return RecordLineStore(self._session)
 
     @cached_property
     def housekeeping(self) -> HousekeepingStore:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -73,6 +74,29 @@ def test_its_help_says_how_it_is_used() -> None:
     shown = cleaned("--help")
     assert shown.exit_code == 0
     assert "For example `dspatch cleanup" in shown.stdout
-    for option in ("--apply", "--category", "--json", "--config", "--local", "--data-dir"):
+    for option in (
+        "--apply",
+        "--category",
+        "--archive",
+        "--json",
+        "--config",
+        "--local",
+        "--data-dir",
+    ):
         assert option in shown.stdout
     assert cleaned("--category", "dust").exit_code == 2
+
+
+async def test_what_is_deleted_can_be_archived(database: Database, tmp_path: Path) -> None:
+    """Into a folder, in files of each run's own; a dry run deletes nothing, and has none."""
+    folder = tmp_path / "a" / "b"
+    async with database.transaction() as tx:
+        await mess.a_record(tx, 60)
+        await mess.a_record(tx, 60, None)
+    only = ("--category", "expired_executions", "--archive", str(folder))
+    assert (await asyncio.to_thread(cleaned, *only)).exit_code == 2
+    assert (await asyncio.to_thread(cleaned, "--apply", *only)).exit_code == 0
+    (archived,) = folder.glob("executions-*.jsonl")
+    assert json.loads(archived.read_text())["status"] == "completed"
+    refused = await asyncio.to_thread(cleaned, "--apply", "--archive", "/dev/null/folder")
+    assert (refused.exit_code, "Cannot archive in /dev/null" in refused.stderr) == (1, True)

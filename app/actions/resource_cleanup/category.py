@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from app.actions.batch_processing.closing import BatchClosing
+from app.actions.resource_cleanup.archive import Archive
 from app.adapters.registry import AdapterRegistry
 from app.database import Database
 from app.models.ids import Ids
@@ -62,7 +63,10 @@ class Found:
 
 @dataclass(frozen=True)
 class Tools:
-    """What categories look at and mend with; `adapters` are those of this process."""
+    """What categories look at and mend with; `adapters` are those of this process.
+
+    What is deleted of executions and batches goes to the archive first, where there is one.
+    """
 
     database: Database
     channel: ControlChannel
@@ -71,6 +75,7 @@ class Tools:
     ids: Ids
     clock: Clock
     settings: Settings
+    archive: Archive | None = None
 
 
 @dataclass(frozen=True)

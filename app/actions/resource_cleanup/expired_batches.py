@@ -1,13 +1,11 @@
 """Batches that need not be kept any more: their items go first, in slices, and then they."""
 
 from collections.abc import AsyncGenerator, Sequence
-from functools import partial
 from uuid import UUID
 
-from app.actions.resource_cleanup.category import Category, CategoryName, Found, Tools, in_slices
-from app.stores.expired_batches import SLICE
+from app.actions.resource_cleanup.category import Category, CategoryName, Found, Tools
+from app.actions.resource_cleanup.slices import remove_slices
 from app.stores.removals import Removed
-from app.stores.transaction import Transaction
 
 
 async def _look(tools: Tools) -> Found:
@@ -16,16 +14,21 @@ async def _look(tools: Tools) -> Found:
 
 async def _mend(tools: Tools) -> AsyncGenerator[Removed]:
     for batch_id in await _expired(tools):
-        items = partial(_delete_items, batch_id)
-        async for removed in in_slices(tools, items, SLICE):
-            yield Removed(0, removed.bytes_freed)
+        async for items in _remove_items(tools, batch_id):
+            yield Removed(0, items.bytes_freed)
+        if tools.archive is not None:
+            await tools.archive.add_batch(batch_id)
         async with tools.database.transaction() as tx:
             batch = await tx.expired_batches.delete(batch_id)
         yield batch
 
 
-async def _delete_items(batch_id: UUID, tx: Transaction) -> Removed:
-    return await tx.expired_batches.delete_items(batch_id)
+def _remove_items(tools: Tools, batch_id: UUID) -> AsyncGenerator[Removed]:
+    return remove_slices(
+        tools,
+        lambda tx, last: tx.expired_batches.list_items(batch_id, last),
+        lambda tx, ids: tx.expired_batches.delete_items(ids),
+    )
 
 
 async def _expired(tools: Tools) -> Sequence[UUID]:

@@ -3,8 +3,11 @@
 from collections.abc import AsyncGenerator
 
 from app.actions.resource_cleanup.category import Category, CategoryName, Found, Tools
+from app.actions.resource_cleanup.slices import remove_slices
 from app.actions.resource_cleanup.weeks import Weeks, find_weeks
+from app.models.weeks import Week
 from app.stores.removals import Removed
+from app.stores.retention import Expiry
 
 
 async def _look(tools: Tools) -> Found:
@@ -21,12 +24,16 @@ async def _mend(tools: Tools) -> AsyncGenerator[Removed]:
     if weeks.expiry is None:
         return
     for week in weeks.mixed:
-        after, is_over = None, False
-        while not is_over:
-            async with tools.database.transaction() as tx:
-                done = await tx.expired_executions.delete_slice(weeks.expiry, week, after)
-            after, is_over = done.last, done.last is None
-            yield done.removed
+        async for removed in _remove(tools, weeks.expiry, week):
+            yield removed
+
+
+def _remove(tools: Tools, expiry: Expiry, week: Week) -> AsyncGenerator[Removed]:
+    return remove_slices(
+        tools,
+        lambda tx, last: tx.expired_executions.list_ids(expiry, week, last),
+        lambda tx, ids: tx.expired_executions.delete(expiry, ids),
+    )
 
 
 async def _weeks(tools: Tools) -> Weeks:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from app.actions.resource_cleanup.category import Category, CategoryName, Found, Tools
 from app.actions.resource_cleanup.weeks import Weeks, find_weeks
-from app.stores.expired_weeks import LockedError
+from app.stores.expired_weeks import LockedError, Partition
 from app.stores.partitions import WEEKS_AHEAD
 from app.stores.removals import Removed
 from app.stores.transaction import Transaction
@@ -46,23 +46,32 @@ async def _spare(tools: Tools, weeks: Weeks) -> None:
 
 
 async def _take_out(tools: Tools, name: str) -> Removed:
-    """Take out and drop a partition, once nobody is in the way; nothing where others do it."""
+    """Take out and drop a partition, once nobody is in the way; nothing where others do it.
+
+    It is archived while it is whole: whoever drops what is left of a run does not ask for that.
+    """
+    to_archive = tools.archive
     for _ in range(TRIES):
         with suppress(LockedError):
             async with tools.database.autocommit() as tx, tx.expired_weeks.alone() as is_alone:
-                return await _step(tx, name) if is_alone else Removed(0)
+                partition = await _find(tx, name) if is_alone else None
+                if partition is None:
+                    return Removed(0)
+                if to_archive is not None:
+                    await to_archive.add_week(name)
+                    to_archive = None
+                return await _step(tx, partition)
         await tools.clock.sleep(AGAIN_AFTER_S)
     return Removed(0)
 
 
-async def _step(tx: Transaction, name: str) -> Removed:
+async def _find(tx: Transaction, name: str) -> Partition | None:
+    """Find a partition, or what was one; None where it is gone."""
+    return {one.name: one for one in await tx.expired_weeks.list_partitions()}.get(name)
+
+
+async def _step(tx: Transaction, partition: Partition) -> Removed:
     """Go on from wherever a partition has come; one that we did not mark is only taken out."""
-    partitions = await tx.expired_weeks.list_partitions()
-    for partition in partitions:
-        if partition.name == name:
-            break
-    else:
-        return Removed(0)
     if partition.is_whole:
         await tx.expired_weeks.detach(partition)
     elif partition.is_pending:

@@ -11,7 +11,7 @@ from app.database import Database
 from app.models.ids import item_range
 from app.models.states import ExecutionStatus
 from app.settings import RetentionSettings
-from app.stores import expired_batches, expired_executions
+from app.stores.execution_slices import SLICE
 from tests.actions.resource_cleanup import mess
 from tests.actions.resource_cleanup.conftest import CleanUp, cleaned, keeping
 from tests.stores.rows import a_program
@@ -83,11 +83,11 @@ async def test_many_go_in_slices(database: Database, clean_up: CleanUp) -> None:
     async with database.transaction() as tx:
         pattern = await mess.a_record(tx, 60, ExecutionStatus.CANCELLED)
         await mess.a_record(tx, 60, None)  # so that the week does not go whole
-        await mess.copies(tx, pattern, expired_executions.SLICE)
+        await mess.copies(tx, pattern, SLICE)
         batch_id = await mess.an_ended_batch(tx, 60)
-        await mess.copies(tx, item_range(batch_id)[0], expired_batches.SLICE)
+        await mess.copies(tx, item_range(batch_id)[0], SLICE)
     report = await clean_up(EXECUTIONS, BATCHES)
-    assert report.categories[EXECUTIONS].removed == expired_executions.SLICE + 1
+    assert report.categories[EXECUTIONS].removed == SLICE + 1
     assert report.categories[BATCHES].removed == 1
     assert (await clean_up(EXECUTIONS, BATCHES, dry_run=True)).summary.found == 0
 
@@ -99,7 +99,8 @@ async def test_a_batch_that_somebody_died_over_is_gone_on_with(
     async with database.transaction() as tx:
         batch_id = await mess.an_ended_batch(tx, 60)
         assert (await tx.expired_batches.delete(batch_id)).rows == 0
-        assert (await tx.expired_batches.delete_items(batch_id)).rows == 3
+        items = await tx.expired_batches.list_items(batch_id, None)
+        assert (await tx.expired_batches.delete_items(items)).rows == 3
     assert (await clean_up(BATCHES)).summary.removed == 1
     assert await those_there(database, {"batch": batch_id}) == set()
 
