@@ -12,7 +12,17 @@ import typer
 
 from app.api.batch_uploads import value_of
 from app.commands.batch_files import KINDS, lines_of
-from app.commands.batch_run import Batch, act, interrupts, look_on, read, save, upload
+from app.commands.batch_run import (
+    Batch,
+    Shown,
+    act,
+    interrupts,
+    look_on,
+    read,
+    redeliver,
+    save,
+    upload,
+)
 from app.commands.client import DEFAULT_SERVER, Server, a_client
 from app.commands.console import BAD_NEWS, err, out, plain_errors
 from app.commands.options import AsJSON
@@ -134,6 +144,28 @@ def retry_batch(
     _show(made, as_json=as_json)
 
 
+@batch.command("redeliver")
+def redeliver_webhook(
+    batch_id: BatchId,
+    *,
+    delivery: Annotated[
+        str | None, typer.Option(metavar="ID", help="A webhook-id, instead of the newest one's.")
+    ] = None,
+    server: Server = DEFAULT_SERVER,
+    as_json: AsJSON = False,
+) -> None:
+    """Have a webhook posted once more: the batch's newest, or the one that is named.
+
+    For example `dspatch batch redeliver BATCH`, or `dspatch batch redeliver BATCH --delivery ID`.
+    """
+    posted = _on_server(server, lambda client: redeliver(client, batch_id, delivery))
+    if as_json:
+        out.print_json(data=dict(posted))
+        return
+    told = f"{posted['type']} ({posted['delivery_id']}) is {posted['status']}."
+    out.print(told, soft_wrap=True, highlight=False)
+
+
 @dataclass(frozen=True)
 class _Run:
     """A batch from its beginning to its end, and to the file of its results."""
@@ -167,8 +199,8 @@ async def _resumed(client: httpx.AsyncClient, batch_id: str) -> Batch:
     return await act(client, batch_id, "resume") if found["status"] == "paused" else found
 
 
-def _on_server(server: str, work: Callable[[httpx.AsyncClient], Awaitable[Batch]]) -> Batch:
-    async def run() -> Batch:
+def _on_server(server: str, work: Callable[[httpx.AsyncClient], Awaitable[Shown]]) -> Shown:
+    async def run() -> Shown:
         async with a_client(server) as client:
             return await work(client)
 

@@ -1,4 +1,4 @@
-"""What `dspatch batch run` does with a server: upload, look on, take the results."""
+"""What `dspatch batch` does with a server: upload, look on, act, take the results."""
 
 import asyncio
 import signal
@@ -13,7 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from app.commands.answers import document_of
 from app.commands.console import RefusedError, err
 
-Batch: TypeAlias = Mapping[str, Any]
+Shown: TypeAlias = Mapping[str, Any]
+"""What a server shows of something."""
+
+Batch: TypeAlias = Shown
 
 LINES = "application/jsonl"
 LOOK_MS = 500
@@ -76,6 +79,17 @@ async def act(
 ) -> dict[str, Any]:
     """Have something done with a batch: `pause`, `resume`, `cancel`, `retry-failed`."""
     return document_of(await client.post(f"/v1/batches/{batch_id}/{what}", json=body))
+
+
+async def redeliver(client: httpx.AsyncClient, batch_id: str, delivery_id: str | None) -> Shown:
+    """Have a delivery posted anew, the newest where none is named; RefusedError without any."""
+    path = f"/v1/batches/{batch_id}/deliveries"
+    if delivery_id is None:
+        newest = document_of(await client.get(path, params={"limit": 1}))["items"]
+        if not newest:
+            raise RefusedError(f"Batch {batch_id} has told no receiver anything.")
+        delivery_id = newest[0]["delivery_id"]
+    return document_of(await client.post(f"{path}/{delivery_id}/redeliver"))
 
 
 async def save(client: httpx.AsyncClient, batch_id: str, out: Path) -> None:

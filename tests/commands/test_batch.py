@@ -39,7 +39,7 @@ def run(*arguments: str) -> Result:
 
 def a_program(server: str, script: Any = None, **members: Any) -> dict[str, Any]:
     """Register a program that answers at once."""
-    with httpx.Client(base_url=server) as client:
+    with httpx.Client(base_url=server, timeout=30) as client:
         signature = {"name": "answer", "notation": NOTATION}
         made = client.post("/v1/signatures", json=signature).json()
         body = {
@@ -94,7 +94,7 @@ def test_a_batch_is_looked_after(server: str, tmp_path: Path) -> None:
     """Paused, looked at, gone on with, and cancelled."""
     a_program(server, {"latency_ms": 60_000})
     path = a_file(tmp_path, '{"question": "a"}')
-    with httpx.Client(base_url=server) as client:
+    with httpx.Client(base_url=server, timeout=30) as client:
         (program,) = client.get("/v1/programs").json()["items"]
         content = Path(path).read_bytes()
         batch_id = client.post(
@@ -109,6 +109,32 @@ def test_a_batch_is_looked_after(server: str, tmp_path: Path) -> None:
     assert run("cancel", batch_id, "--server", server).exit_code == 0
     done = run("run", "--resume", batch_id, "--server", server, "--json")
     assert (done.exit_code, json.loads(done.stdout)["status"]) == (1, "cancelled")
+
+
+def test_a_webhook_is_posted_once_more(
+    settings: Settings,
+    database: Database,  # noqa: ARG001 - emptied after us
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The newest, or the one that is named; a batch without any is told from one that is not."""
+    monkeypatch.setenv("DSPATCH_WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    with served(settings) as server, httpx.Client(base_url=server, timeout=30) as client:
+        batches = f"/v1/programs/{a_program(server)['program_id']}/batches"
+        options = {"progress_callback": "https://hooks.example.com/"}
+        told, untold = (
+            client.post(batches, json={"batch_inputs": [], "batch_options": chosen}).json()
+            for chosen in (options, {})
+        )
+        where = ("--server", server)
+        posted = json.loads(run("redeliver", told["batch_id"], *where, "--json").stdout)
+        assert (posted["type"], posted["status"]) == ("batch.completed", "pending")
+        named = ("--delivery", posted["delivery_id"])
+        done = run("redeliver", told["batch_id"], *named, *where)
+        assert done.stdout == f"batch.completed ({posted['delivery_id']}) is pending.\n"
+        done = run("redeliver", untold["batch_id"], *where)
+        assert (done.exit_code, "has told no receiver anything" in done.stderr) == (1, True)
+        done = run("redeliver", untold["batch_id"], *named, *where)
+        assert (done.exit_code, "delivery-not-found" in done.stderr) == (1, True)
 
 
 def test_what_cannot_be_run_is_said_in_a_sentence(server: str, tmp_path: Path) -> None:
