@@ -349,6 +349,12 @@ class WebhooksSettings(Group):
         description="Receivers that would be refused otherwise, each a host or host:port: by http, "
         "or inside your network.",
     )
+    most_per_host: int = Field(
+        default=4,
+        ge=1,
+        description="Deliveries that one process attempts at once at one receiver's host, of 32 in "
+        "all: whoever hangs does not hold up the others'.",
+    )
 
 
 class Settings(BaseSettings):

@@ -1,6 +1,7 @@
 """Deliveries of webhooks, attempted by jobs of a queue of their own, beside all other work."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from uuid import UUID
@@ -17,13 +18,15 @@ from app.webhooks.client import ReceiverClient
 from app.webhooks.signing import signer_of
 
 MOST_AT_ONCE = 32
-"""Attempts of one process at once: a receiver that hangs keeps one of them busy per batch."""
+"""Attempts of one process at once."""
 
 
 class Deliveries:
     """Attempts what is due, one after another for each job; a job wakes up others.
 
-    What a process held that has ended is due again, under the same id.
+    At most `most_per_host` are attempted here at once that go to one host: what else goes there
+    waits for them, so that a host that hangs leaves the rest to others. What a process held that
+    has ended is due again, under the same id.
     """
 
     def __init__(
@@ -31,11 +34,13 @@ class Deliveries:
         database: Database,
         owner_id: Callable[[], UUID],
         attempt: Callable[[WebhookDelivery], Awaitable[None]],
+        most_per_host: int,
     ) -> None:
         self._database = database
         self._owner_id = owner_id
         self._attempt = attempt
-        self._held = set[UUID]()
+        self._most_per_host = most_per_host
+        self._held: dict[UUID, str] = {}
         self._claiming = asyncio.Lock()
 
     @property
@@ -49,15 +54,22 @@ class Deliveries:
             try:
                 await self._attempt(delivery)
             finally:
-                self._held.discard(delivery.id)
+                del self._held[delivery.id]
 
     async def _claim(self) -> WebhookDelivery | None:
         async with self._claiming:
             async with self._database.transaction() as tx:
-                delivery = await tx.webhook_deliveries.claim(self._owner_id(), self._held)
-            if delivery is not None:
-                self._held.add(delivery.id)
-        return delivery
+                claimed = await tx.webhook_deliveries.claim(
+                    self._owner_id(), self._held, self._busy_hosts()
+                )
+            if claimed is None:
+                return None
+            self._held[claimed.delivery.id] = claimed.host
+        return claimed.delivery
+
+    def _busy_hosts(self) -> list[str]:
+        counts = Counter(self._held.values())
+        return [host for host, count in counts.items() if count >= self._most_per_host]
 
 
 def open_callbacks(
@@ -74,5 +86,6 @@ def open_callbacks(
         client = ReceiverClient(rules, engines.clock)
         stack.push_async_callback(client.close)
         attempt = DeliveryAttempt(database, client, signer, engines.clock, engines.random)
-        engines.run(Deliveries(database, engines.process_id, attempt).queue, stack)
+        deliveries = Deliveries(database, engines.process_id, attempt, webhooks.most_per_host)
+        engines.run(deliveries.queue, stack)
     return CallbackCheck(rules, has_secret=signer is not None)

@@ -4,6 +4,7 @@ Of one batch one delivery at a time is attempted, the oldest first.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -41,13 +42,16 @@ AND NOT EXISTS (
     )
 )
 """
+_HOST = r"rtrim(lower(substring(address from '://(\[[^]]*\]|[^/?#\:]*)')), '.')"
+"""The host of an address that was accepted: without user information, scheme and port."""
 _CLAIM = text(f"""
 UPDATE webhook_deliveries SET owner_id = :owner_id
 WHERE id = (
-    SELECT d.id FROM webhook_deliveries AS d WHERE {_DUE}
+    SELECT d.id FROM webhook_deliveries AS d
+    WHERE NOT {_HOST} = ANY(CAST(:busy_hosts AS text[])) AND {_DUE}
     ORDER BY d.due_at LIMIT 1 FOR UPDATE OF d SKIP LOCKED
 )
-RETURNING id
+RETURNING id, {_HOST}
 """)  # noqa: S608 - our own states
 _REMIND = text(f"""
 SELECT dspatch_wake_up('{QUEUE}', '{TASK}')
@@ -61,6 +65,14 @@ WHERE batch_id = :batch_id AND type = '{PROGRESS}' AND status <> '{DeliveryStatu
         ORDER BY sequence DESC OFFSET :kept LIMIT 1
     )
 """)  # noqa: S608 - our own states
+
+
+@dataclass(frozen=True)
+class ClaimedDelivery:
+    """A delivery that is this process's, and the host that it goes to."""
+
+    delivery: WebhookDelivery
+    host: str
 
 
 class WebhookDeliveryStore:
@@ -96,18 +108,21 @@ class WebhookDeliveryStore:
         await self._session.execute(statement.on_conflict_do_nothing())
         await self._wake_up()
 
-    async def claim(self, owner_id: UUID, held: Collection[UUID]) -> WebhookDelivery | None:
+    async def claim(
+        self, owner_id: UUID, held: Collection[UUID], busy_hosts: Collection[str] = ()
+    ) -> ClaimedDelivery | None:
         """Claim the delivery that has been due longest; where another is, wake somebody up.
 
         `held` are those that this process attempts: what else is its own was claimed by a
-        transaction whose answer it never had. None where none is due.
+        transaction whose answer it never had. None where none is due, but to hosts that are busy.
         """
-        bound = {"owner_id": owner_id, "held": list(held)}
-        claimed = (await self._session.scalars(_CLAIM, bound)).one_or_none()
+        bound = {"owner_id": owner_id, "held": list(held), "busy_hosts": list(busy_hosts)}
+        claimed = (await self._session.execute(_CLAIM, bound)).one_or_none()
         if claimed is None:
             return None
         await self.remind()
-        return await self._session.get_one(WebhookDelivery, claimed)
+        delivery_id, host = claimed
+        return ClaimedDelivery(await self._session.get_one(WebhookDelivery, delivery_id), host)
 
     async def finish(
         self,

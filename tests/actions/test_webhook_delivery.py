@@ -48,10 +48,10 @@ class House:
             values = {"id": IDS.new(), "batch_id": batch_id, "sequence": 1, "body": BODY}
             where = {"address": address or self.receiver.url, "type": "batch.completed"}
             await tx.webhook_deliveries.add({**values, **where})
-            delivery = await tx.webhook_deliveries.claim(owner_id, [])
-            assert delivery is not None
-        delivery.attempts = [{}] * failures
-        return delivery
+            claimed = await tx.webhook_deliveries.claim(owner_id, [])
+            assert claimed is not None
+        claimed.delivery.attempts = [{}] * failures
+        return claimed.delivery
 
     async def read(self, delivery_id: UUID) -> WebhookDelivery:
         """Read a delivery."""

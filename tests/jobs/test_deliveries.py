@@ -41,13 +41,13 @@ async def deliveries(database: Database, attempts: Attempts) -> Deliveries:
     """Give the deliveries of a process that lives."""
     async with database.transaction() as tx:
         owner_id = await a_process(tx)
-    return Deliveries(database, lambda: owner_id, attempts)
+    return Deliveries(database, lambda: owner_id, attempts, most_per_host=2)
 
 
-async def due(database: Database, count: int) -> list[UUID]:
+async def due(database: Database, count: int, address: str = "https://a.example/") -> list[UUID]:
     """Have so many deliveries be due, each of a batch of its own."""
     async with database.transaction() as tx:
-        return [await a_delivery(tx, await a_batch(tx)) for _ in range(count)]
+        return [await a_delivery(tx, await a_batch(tx), address=address) for _ in range(count)]
 
 
 async def test_a_job_attempts_all_that_is_due(
@@ -70,6 +70,21 @@ async def test_jobs_work_side_by_side(
     attempts.gate.set()
     await asyncio.gather(*jobs)
     assert sorted(attempts.began) == sorted(ids)
+
+
+async def test_a_host_that_hangs_leaves_room_for_others(
+    database: Database, deliveries: Deliveries, attempts: Attempts
+) -> None:
+    """What goes to it beyond its share waits for its own, not what goes elsewhere."""
+    slow = await due(database, 5)
+    other = await due(database, 1, "https://b.example/")
+    jobs = [asyncio.create_task(deliveries()) for _ in range(6)]
+    await wait_until(lambda: sum(job.done() for job in jobs) == 3)
+    assert set(attempts.began) > set(other)
+    assert len(attempts.began) == 3
+    attempts.gate.set()
+    await asyncio.gather(*jobs)
+    assert sorted(attempts.began) == sorted([*slow, *other])
 
 
 async def test_an_attempt_that_was_stopped_is_made_again(

@@ -34,12 +34,16 @@ async def owner_id(tx: Transaction) -> UUID:
 
 
 async def a_delivery(
-    tx: Transaction, batch_id: UUID, sequence: int = 1, type_: str = PROGRESS
+    tx: Transaction,
+    batch_id: UUID,
+    sequence: int = 1,
+    type_: str = PROGRESS,
+    address: str = "https://a.example/",
 ) -> UUID:
     """Add a delivery; give its id."""
     delivery_id = IDS.new()
     values = {"id": delivery_id, "batch_id": batch_id, "sequence": sequence, "type": type_}
-    await tx.webhook_deliveries.add({**values, "address": "https://a.example/", "body": "{}"})
+    await tx.webhook_deliveries.add({**values, "address": address, "body": "{}"})
     return delivery_id
 
 
@@ -57,16 +61,16 @@ async def set_due(tx: Transaction, delivery_id: UUID, **values: Any) -> None:
 
 async def claimed(tx: Transaction, owner_id: UUID, *held: UUID) -> UUID | None:
     """Claim the next delivery, beside those that are held."""
-    delivery = await tx.webhook_deliveries.claim(owner_id, held)
-    return None if delivery is None else delivery.id
+    found = await tx.webhook_deliveries.claim(owner_id, held)
+    return None if found is None else found.delivery.id
 
 
 async def taken(tx: Transaction, owner_id: UUID, *held: UUID) -> WebhookDelivery:
     """Claim the next delivery, which is there."""
-    delivery = await tx.webhook_deliveries.claim(owner_id, held)
-    assert delivery is not None
-    tx.webhook_deliveries._session.expunge(delivery)  # as it was claimed, whatever follows
-    return delivery
+    found = await tx.webhook_deliveries.claim(owner_id, held)
+    assert found is not None
+    tx.webhook_deliveries._session.expunge(found.delivery)  # as it was claimed, whatever follows
+    return found.delivery
 
 
 async def test_a_delivery_is_claimed_once(tx: Transaction, owner_id: UUID) -> None:
@@ -97,6 +101,31 @@ async def test_a_claim_whose_answer_was_lost_is_found(tx: Transaction, owner_id:
     assert await claimed(tx, owner_id) == delivery_id
     assert await claimed(tx, owner_id, delivery_id) is None
     assert await claimed(tx, owner_id) == delivery_id
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("https://A.Example/x?y=http://b.example/", "a.example"),
+        ("https://a.example.:8443?x", "a.example"),
+        ("HTTPS://[2001:4860::8888]:8443/x", "[2001:4860::8888]"),
+        ("http://10.1.2.3", "10.1.2.3"),
+        ("https://a.example#x", "a.example"),
+    ],
+)
+async def test_what_goes_to_a_busy_host_waits(
+    tx: Transaction, owner_id: UUID, address: str, host: str
+) -> None:
+    """However it is spelled; what goes elsewhere does not."""
+    to_host = await a_delivery(tx, await a_batch(tx), address=address)
+    elsewhere = await a_delivery(tx, await a_batch(tx), address="https://b.example/")
+    found = await tx.webhook_deliveries.claim(owner_id, [], [host])
+    assert found is not None
+    assert (found.delivery.id, found.host) == (elsewhere, "b.example")
+    assert await tx.webhook_deliveries.claim(owner_id, [elsewhere], [host]) is None
+    found = await tx.webhook_deliveries.claim(owner_id, [elsewhere], ["b.example"])
+    assert found is not None
+    assert (found.delivery.id, found.host) == (to_host, host)
 
 
 async def test_of_a_batch_one_is_attempted_at_a_time(tx: Transaction, owner_id: UUID) -> None:
