@@ -1,6 +1,6 @@
 """Bodies of JSON Lines: read line by line, as strictly as JSON, however long they are."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence, Sized
 from hashlib import sha256
 from typing import Any
 
@@ -49,17 +49,24 @@ class LineBody:
         return Incoming(index, None, value, f"/lines/{number}", faults)
 
     async def _lines(self) -> AsyncIterator[Sequence[bytes]]:
-        """Give whole lines, several at once, without their ends."""
-        begun = b""
+        """Give whole lines, several at once, without their ends.
+
+        A line is copied once, in however many pieces it comes.
+        """
+        begun = bytearray()
         async for chunk in chunks_of(self._request, self._limits.upload_bytes):
             self._hash.update(chunk)
-            *whole, begun = (begun + chunk).split(b"\n")
+            first, *others = chunk.split(b"\n")
+            begun += first
+            whole = [bytes(begun), *others[:-1]] if others else []
+            if others:
+                begun = bytearray(others[-1])
             for line in (*whole, begun):
                 self._require_short(line)
             yield whole
-        yield [begun]
+        yield [bytes(begun)]
 
-    def _require_short(self, line: bytes) -> None:
+    def _require_short(self, line: Sized) -> None:
         longest = self._limits.json_bytes
         if len(line) > longest:
             raise PayloadTooLargeError(f"A line of the body may have {longest} bytes.")
