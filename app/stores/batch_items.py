@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Double, Select, cast, delete, func, null, select, text
+from sqlalchemy import ARRAY, Double, Select, Text, cast, delete, exists, func, null, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Execution
@@ -13,10 +14,13 @@ from app.models.executions import WHAT_RUNS
 from app.models.ids import LAST_PLACE, item_id, item_range
 from app.models.states import ExecutionStatus, Outcome
 from app.stores.documents import dump_document
-from app.stores.pages import Page, Paged, on_rising_page, paged
+from app.stores.pages import Page, Paged, on_rising_page, page_with, paged
 
 SLICE = 10_000
 """As many items are written by one statement."""
+
+MOST_BYTES = 8 << 20
+"""A list of results ends where its documents have so many bytes, however few its items are."""
 
 SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
@@ -130,6 +134,9 @@ class ItemResult(NamedTuple):
 RESULT_PARTS = ("inputs", "attempts", "usage")
 """What a result leaves out unless it is asked for."""
 
+_SIZED = ("outputs", "error", *RESULT_PARTS)
+"""The documents of a result, of any size."""
+
 
 class CancelledSlice(NamedTuple):
     """How many items were cancelled, and whose they were; None where there were none."""
@@ -201,14 +208,25 @@ class BatchItemStore:
     async def list_results(
         self, batch_id: UUID, page: Page, wanted: ItemFilter, parts: Collection[str]
     ) -> Paged[ItemResult]:
-        """List what came of items that have ended: whole records take three times as long."""
+        """List what came of items that have ended: whole records take three times as long.
+
+        A page has fewer items than it may have where they are large: MOST_BYTES and one of them.
+        """
         columns = [
-            null() if name in RESULT_PARTS and name not in parts else _TABLE[name]
+            null().label(name) if name in RESULT_PARTS and name not in parts else _TABLE[name]
             for name in ItemResult._fields
         ]
         query = on_rising_page(_ended(select(*columns), batch_id, wanted), _TABLE.id, page)
-        rows = [ItemResult(*row) for row in await self._session.execute(query)]
-        return paged(rows, page)
+        rows = (await self._session.execute(_that_fit(query))).all()
+        items = [ItemResult(*row[:-1]) for row in rows[: page.limit]]
+        return page_with(
+            items, attrgetter("id"), has_next=bool(rows) and rows[0].found > len(items)
+        )
+
+    async def has_first(self, batch_id: UUID) -> bool:
+        """Tell whether the first item of a batch is there, which is removed before any other."""
+        query = select(exists().where(_TABLE.id == item_id(batch_id, 0)))
+        return bool((await self._session.scalars(query)).one())
 
     async def list_unfinished(
         self, batch_id: UUID, after: UUID | None, limit: int
@@ -235,6 +253,17 @@ class BatchItemStore:
         query = select(shares).where(_TABLE.id.between(*item_range(batch_id)))
         found = (await self._session.scalars(query)).one()
         return dict(zip(SHARES, found or [None] * len(SHARES), strict=True))
+
+
+def _that_fit(query: Select[Any]) -> Select[Any]:
+    """Cut selected results where they become too large; `found` is how many there were."""
+    some = query.subquery()
+    sizes = [func.coalesce(func.octet_length(cast(some.c[name], Text)), 0) for name in _SIZED]
+    before = func.sum(sum(sizes)).over(order_by=some.c.id, rows=(None, -1))
+    found = func.count().over().label("found")
+    sized = select(some, found, func.coalesce(before, 0).label("before")).subquery()
+    shown = [column for column in sized.c if column.name != "before"]
+    return select(*shown).where(sized.c.before < MOST_BYTES).order_by(sized.c.id)
 
 
 def _ended(query: Select[Any], batch_id: UUID, wanted: ItemFilter) -> Select[Any]:

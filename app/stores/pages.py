@@ -46,8 +46,12 @@ def on_rising_page(query: Select[Any], key: ColumnElement[UUID], page: Page) -> 
 
 def paged(rows: Sequence[T], page: Page, id_of: Callable[[T], UUID] = attrgetter("id")) -> Paged[T]:
     """Make the page out of what `on_page` selected."""
-    items = rows[: page.limit]
-    return Paged(items, _encode(id_of(items[-1])) if len(rows) > page.limit else None)
+    return page_with(rows[: page.limit], id_of, has_next=len(rows) > page.limit)
+
+
+def page_with(items: Sequence[T], id_of: Callable[[T], UUID], *, has_next: bool) -> Paged[T]:
+    """Make a page of these items."""
+    return Paged(items, _encode(id_of(items[-1])) if has_next else None)
 
 
 def page_of(found: Iterable[T], page: Page, id_of: Callable[[T], UUID]) -> Paged[T]:

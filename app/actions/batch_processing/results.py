@@ -5,6 +5,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from app.database import Database
+from app.errors import BatchNotFoundError
 from app.models import Batch
 from app.models.ids import place_of
 from app.stores.batch_items import ItemFilter, ItemResult
@@ -43,7 +44,8 @@ class BatchResultStreaming:
     ) -> AsyncIterator[Sequence[ItemResult]]:
         """Give them slice by slice, each out of a transaction that has ended.
 
-        They have these of RESULT_PARTS. BatchNotFoundError where there is no such batch.
+        They have these of RESULT_PARTS. BatchNotFoundError where there is no such batch, or, after
+        the last, where it was removed meanwhile.
         """
         async with self._database.transaction() as tx:
             batch = (await tx.batches.get(batch_id)).batch
@@ -60,6 +62,14 @@ class BatchResultStreaming:
             if found.items:
                 yield found.items
             place = place_of(found.items[-1].id) + 1 if found.next_cursor else near.to_place + 1
+        if batch.total_items:
+            await self._require_whole(batch.id)
+
+    async def _require_whole(self, batch_id: UUID) -> None:
+        """Raise BatchNotFoundError where items may have been removed since."""
+        async with self._database.transaction() as tx:
+            if not await tx.batch_items.has_first(batch_id):
+                raise BatchNotFoundError(f"Batch {batch_id} has been removed.")
 
 
 def _placed(batch: Batch, wanted: ItemFilter) -> ItemFilter:
