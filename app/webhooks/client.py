@@ -140,19 +140,22 @@ async def _beginning(response: aiohttp.ClientResponse) -> bytes:
 class _CheckedResolver(AbstractResolver):
     """Resolves names for the connector, which connects to nothing else.
 
-    The system is asked in threads of our own: those of others stay free.
+    The system is asked in threads of our own: those of others stay free. Whoever asks for a name
+    that is being looked up hears what comes of that, so that one whose server hangs holds one
+    thread, and leaves the others to other names.
     """
 
     def __init__(self, rules: AddressRules, look_up: LookUp | None) -> None:
         self._rules = rules
         self._threads = ThreadPoolExecutor(MOST_LOOKUPS, "look up receivers")
         self._look_up = look_up or self._ask_system
+        self._asked: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
 
     @override
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        addresses = await self._look_up(host, port)
+        addresses = await self._found(host, port)
         self._rules.require_public(host, port, addresses)
         return [
             ResolveResult(
@@ -168,7 +171,17 @@ class _CheckedResolver(AbstractResolver):
 
     @override
     async def close(self) -> None:
+        for asked in self._asked.values():
+            asked.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _found(self, host: str, port: int) -> Sequence[str]:
+        """Look a name up, or wait for somebody who does; OSError where it has no address."""
+        if (host, port) not in self._asked:
+            asked = asyncio.ensure_future(self._look_up(host, port))
+            self._asked[host, port] = asked
+            asked.add_done_callback(lambda _: self._asked.pop((host, port)))
+        return await asyncio.shield(self._asked[host, port])
 
     async def _ask_system(self, host: str, port: int) -> Sequence[str]:
         loop = asyncio.get_running_loop()

@@ -1,5 +1,6 @@
 """One POST to a receiver, whatever the receiver does."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 
@@ -9,6 +10,7 @@ from app.policies.clock import SystemClock
 from app.webhooks.addresses import AddressRules
 from app.webhooks.client import MAX_ANSWER_BYTES, SHOWN, Answer, ReceiverClient
 from tests.support.receiver import Receiver, a_receiver, an_answer
+from tests.support.wait import wait_until
 
 
 @pytest.fixture
@@ -137,6 +139,48 @@ async def test_a_name_without_address_may_have_one_later() -> None:
     answer = await client.post("https://hooks.example.com/", b"", {})
     assert answer == Answer(error="It could not be reached (ClientConnectorDNSError).")
     await client.close()
+
+
+async def test_a_name_is_looked_up_once_at_a_time() -> None:
+    """However many ask for it, and leave before it is found; others are not held up by it."""
+    asked, may_answer = list[str](), asyncio.Event()
+
+    async def look_up(host: str, _port: int) -> list[str]:
+        asked.append(host)
+        if host.startswith("slow"):
+            await may_answer.wait()
+        return ["10.0.0.1"]
+
+    refused = Answer(error="Its name resolves to an address that is not public.", is_final=True)
+    client = ReceiverClient(AddressRules(), SystemClock(), look_up)
+    slow = [
+        asyncio.create_task(client.post("https://slow.example.com/", b"", {})) for _ in range(9)
+    ]
+    await wait_until(lambda: bool(asked))
+    assert await client.post("https://quick.example.com/", b"", {}) == refused
+    slow[0].cancel()
+    may_answer.set()
+    assert await asyncio.gather(*slow[1:]) == [refused] * 8
+    assert await client.post("https://slow.example.com/", b"", {}) == refused
+    assert asked == ["slow.example.com", "quick.example.com", "slow.example.com"]
+    await client.close()
+
+
+async def test_who_closes_waits_for_no_name() -> None:
+    """Nobody wants it any more."""
+    begun = asyncio.Event()
+
+    async def look_up(_host: str, _port: int) -> list[str]:
+        begun.set()
+        await asyncio.Event().wait()
+        return []
+
+    client = ReceiverClient(AddressRules(), SystemClock(), look_up)
+    post = asyncio.create_task(client.post("https://hooks.example.com/", b"", {}))
+    await begun.wait()
+    await client.close()
+    with pytest.raises(asyncio.CancelledError):
+        await post
 
 
 async def test_a_client_that_was_never_used_closes() -> None:
