@@ -2,15 +2,22 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import httpx
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_exponential,
+)
 
-from app.commands.answers import document_of
+from app.commands.answers import AwayError, document_of
 from app.commands.console import RefusedError, err
 
 Shown: TypeAlias = Mapping[str, Any]
@@ -21,6 +28,11 @@ Batch: TypeAlias = Shown
 LINES = "application/jsonl"
 LOOK_MS = 500
 TOLD_FAULTS = 20
+
+PATIENCE_S = 60.0
+"""How long a server may be away while somebody looks on: his batch runs, or waits for it."""
+ANSWER_S = 30.0
+"""How long it may take to say how far a batch is, before it is asked again."""
 
 _END_BYTES = 64
 """The last line of the results is shorter."""
@@ -64,14 +76,31 @@ async def look_on(client: httpx.AsyncClient, batch: Batch, stopped: asyncio.Even
     """Show how far a batch is until it has ended, or somebody has stopped looking on."""
     with _bar(batch) as show:
         while batch["finished_at"] is None and not stopped.is_set():
-            batch = await read(client, batch["batch_id"], wait_ms=LOOK_MS)
+            batch = await _patiently(partial(_look, client, batch["batch_id"]), stopped)
             show(batch)
     return batch
 
 
-async def read(client: httpx.AsyncClient, batch_id: str, **params: int) -> Batch:
+async def _look(client: httpx.AsyncClient, batch_id: str) -> Batch:
+    path, params = f"/v1/batches/{batch_id}", {"wait_ms": LOOK_MS}
+    return document_of(await client.get(path, params=params, timeout=ANSWER_S))
+
+
+async def _patiently(look: Callable[[], Awaitable[Batch]], stopped: asyncio.Event) -> Batch:
+    """Ask until there is an answer; raises the last failure, also where somebody stops."""
+    is_too_long = stop_after_delay(PATIENCE_S)
+    looking = AsyncRetrying(
+        retry=retry_if_exception_type((httpx.TransportError, AwayError)),
+        wait=wait_exponential(multiplier=0.1, max=2),
+        stop=lambda state: stopped.is_set() or is_too_long(state),
+        reraise=True,
+    )
+    return await looking(look)
+
+
+async def read(client: httpx.AsyncClient, batch_id: str) -> Batch:
     """Read a batch; RefusedError where there is none."""
-    return document_of(await client.get(f"/v1/batches/{batch_id}", params=params))
+    return document_of(await client.get(f"/v1/batches/{batch_id}"))
 
 
 async def act(

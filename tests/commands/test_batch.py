@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from app.commands import batch as command
 from app.commands.batch import _Run
-from app.commands.batch_run import save
+from app.commands.batch_run import look_on, save
 from app.commands.cli import cli
 from app.commands.console import RefusedError
 from app.database import Database
@@ -179,17 +179,20 @@ def test_wrong_use_is_told_before_anything_is_done(
     assert run("run", *arguments).exit_code == 2
 
 
+RUNNING = {
+    "batch_id": "b",
+    "status": "running",
+    "total_items": 2,
+    "failed_items": 0,
+    "progress": {"done": 1, "rate_per_s": 2.0, "eta_ms": 500},
+    "finished_at": None,
+}
+
+
 @pytest.mark.parametrize("cancels", [True, False])
 async def test_ctrl_c_asks_what_shall_become_of_the_batch(*, cancels: bool) -> None:
     """It is cancelled and looked on until it has ended, or left running."""
-    batch = {
-        "batch_id": "b",
-        "status": "running",
-        "total_items": 2,
-        "failed_items": 1,
-        "progress": {"done": 1, "rate_per_s": 2.0, "eta_ms": 500},
-        "finished_at": None,
-    }
+    batch = {**RUNNING, "failed_items": 1}
 
     async def answer(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(0)  # as whoever waits for a server does
@@ -207,6 +210,44 @@ async def test_ctrl_c_asks_what_shall_become_of_the_batch(*, cancels: bool) -> N
     async with httpx.AsyncClient(transport=transport, base_url="http://dspatch") as client:
         ended = await asyncio.wait_for(_Run(begin, None, lambda: cancels)(client), 20)
     assert ended["status"] == ("cancelled" if cancels else "running")
+
+
+async def test_a_server_that_is_away_for_a_moment_is_waited_for() -> None:
+    """Whether nobody answers, or somebody who cannot; the batch goes on meanwhile."""
+    answers: list[httpx.Response | httpx.TransportError] = [
+        httpx.ConnectError("refused"),
+        httpx.Response(503, text="it drains"),
+        httpx.ReadTimeout("silent"),
+        httpx.Response(200, json={**RUNNING, "finished_at": "now"}),
+    ]
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        if isinstance(given := answers.pop(0), httpx.TransportError):
+            raise given
+        return given
+
+    transport = httpx.MockTransport(answer)
+    async with httpx.AsyncClient(transport=transport, base_url="http://dspatch") as client:
+        ended = await look_on(client, RUNNING, asyncio.Event())
+    assert (ended["finished_at"], answers) == ("now", [])
+
+
+@pytest.mark.parametrize(("status", "stops"), [(503, True), (404, False)])
+async def test_a_server_is_not_waited_for_in_vain(status: int, *, stops: bool) -> None:
+    """Somebody presses Ctrl-C, or it says what no waiting will change."""
+    stopped, asked = asyncio.Event(), list[httpx.Request]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        if stops:
+            stopped.set()
+        return httpx.Response(status, text="no")
+
+    transport = httpx.MockTransport(answer)
+    async with httpx.AsyncClient(transport=transport, base_url="http://dspatch") as client:
+        with pytest.raises(RefusedError, match=f"answered {status}"):
+            await look_on(client, RUNNING, stopped)
+    assert len(asked) == 1
 
 
 def test_where_nobody_can_be_asked_the_batch_runs_on() -> None:
