@@ -31,6 +31,16 @@ from tests.support.fleet import (
 LONG = (pytest.mark.long, pytest.mark.timeout(3_600))
 
 
+@dataclass(frozen=True)
+class Storm:
+    """How many items run at once, for how long on average, and how many processes die meanwhile."""
+
+    items: int
+    kills: int
+    concurrency: int
+    seconds: float
+
+
 class Chaos:
     """Kills processes and restarts PostgreSQL by chance; each process is replaced."""
 
@@ -43,12 +53,13 @@ class Chaos:
         self._postgres = postgres
         self._random = random
 
-    async def rage(self, kills: int, pause_s: float, is_over: Callable[[], bool]) -> None:
-        """Kill so many processes one after the other, unless it is over before."""
+    async def rage(self, storm: Storm, is_over: Callable[[], bool]) -> None:
+        """Kill processes one after the other, all along the batch, unless it is over before."""
         async with asyncio.TaskGroup() as replacing:
-            while self.kills < kills and not is_over():
-                await asyncio.sleep(self._random.uniform(0, 2 * pause_s))
-                if not (self._fleet.workers and self._model.in_flight):
+            while self.kills < storm.kills and not is_over():
+                await asyncio.sleep(self._random.uniform(0, 1))
+                is_due = len(self._model.asked) >= self.kills * storm.items / storm.kills
+                if not (is_due and self._fleet.workers and self._model.in_flight):
                     continue
                 await self._fleet.kill(self._random.choice(self._fleet.workers))
                 self.kills += 1
@@ -92,21 +103,11 @@ def deaths_alone(item: Mapping[str, Any]) -> int:
     return sum(error["context"].get("alone", False) for error in errors)
 
 
-@dataclass(frozen=True)
-class Storm:
-    """How many items run at once, for how long on average, and how many processes die meanwhile."""
-
-    items: int
-    kills: int
-    concurrency: int
-    seconds: float
-
-
 STORMS = [
     pytest.param(Storm(400, 3, 60, 0.3), id="3 kills", marks=LONG),
-    pytest.param(Storm(20_000, 100, 100, 0.2), id="100 kills", marks=LONG),
+    pytest.param(Storm(20_000, 100, 100, 0.05), id="100 kills", marks=LONG),
     pytest.param(
-        Storm(100_000, 500, 100, 0.1),
+        Storm(100_000, 500, 100, 0.02),
         id="500 kills",
         marks=(pytest.mark.storm, pytest.mark.timeout(10_000)),
     ),
@@ -144,7 +145,7 @@ async def test_nothing_is_lost_or_recorded_twice_while_processes_die(
         batch = await a_batch(client, storm.items, max_concurrency=storm.concurrency)
         chaos = Chaos(fleet, model, own_postgres, random)
         watching = asyncio.create_task(watch(client, batch, over))
-        raging = asyncio.create_task(chaos.rage(storm.kills, 0.5, over.is_set))
+        raging = asyncio.create_task(chaos.rage(storm, over.is_set))
         try:
             ended = await until_ended(client, batch, 300 + storm.kills * 10)
         finally:
