@@ -331,7 +331,10 @@ class LimitsSettings(Group):
         default=8_000, ge=1, description="Connections of one process; one more is answered 503."
     )
     concurrent_requests: int = Field(
-        default=1_000, ge=1, description="Requests that one process runs; one more is answered 503."
+        default=1_000,
+        ge=1,
+        description="Requests that one process runs, beside those that listen to events; one more "
+        "is answered 503.",
     )
 
 

@@ -6,6 +6,9 @@ from typing import Any
 WATCHED = frozenset({"/livez", "/readyz", "/startupz", "/metrics"})
 """What is asked every few seconds, and answered however full the process is."""
 
+EVENTS = "/events"
+"""How the paths of event streams end: who listens does nothing but wait, however long."""
+
 
 def is_of_api(scope: Mapping[str, Any]) -> bool:
     """Tell whether a request is one of the API."""

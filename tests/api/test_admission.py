@@ -12,7 +12,9 @@ from app.api.hosts import _name
 from app.main import create_app
 from app.runtime import Runtime
 from app.settings import LimitsSettings, ServerSettings, Settings
-from tests.support.factories import post_execution, post_program
+from tests.support.batches import questions
+from tests.support.connection import Connection, a_scope
+from tests.support.factories import post_batch, post_execution, post_program
 from tests.support.wait import wait_until
 
 Serve = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -49,6 +51,30 @@ async def test_a_request_over_the_limit_is_told_to_come_again(
             assert "server-busy" not in (await client.get(path)).text
         assert (await running).status_code == 200
         assert (await client.get("/v1/programs")).status_code == 200
+
+
+async def test_who_listens_keeps_nobody_out(
+    client: httpx.AsyncClient, settings: Settings, runtime: Runtime
+) -> None:
+    """More may listen to events than requests may run, and the others run beside them."""
+    batch = (await post_batch(client, await post_program(client), questions(1))).json()
+    path = f"/v1/batches/{batch['batch_id']}"
+    limits = LimitsSettings(concurrent_requests=1)
+    app = create_app(settings.model_copy(update={"limits": limits}), runtime)
+    listeners = [Connection(iter(())) for _ in range(3)]
+    tasks = [
+        asyncio.create_task(app(a_scope("GET", f"{path}/events"), one.receive, one.send))
+        for one in listeners
+    ]
+    await wait_until(lambda: all(len(one.answered) > 1 for one in listeners))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://dspatch"
+    ) as other:
+        assert (await other.get(path)).status_code == 200
+    for one in listeners:
+        one.gone.set()
+    await asyncio.gather(*tasks)
+    assert {one.status for one in listeners} == {200}
 
 
 async def test_only_the_hosts_of_the_settings_are_answered_to(serve: Serve) -> None:
