@@ -19,6 +19,7 @@ from app.local.postgres import LocalPostgres
 from app.policies.clock import SystemClock
 from app.settings import DatabaseSettings, SettingsError
 from app.stores.availability import RETRY_AFTER_S
+from app.stores.pool import PING_AFTER_S
 from app.stores.transaction import Transaction
 from tests.stores.rows import IDS, a_signature
 from tests.support.clock import ManualClock
@@ -284,9 +285,10 @@ async def test_a_connection_that_broke_while_it_was_idle_is_replaced(
     """A restart of the server between two units of work disturbs neither."""
     database = connect(f"{database_url}&application_name={name}", pool_size=1)
     await database.ping()
+    idle_since = SystemClock().monotonic()
     ended = connections(name).replace("count(*)", "pg_terminate_backend(pid)")
     assert await watcher.fetchval(ended) is True
-    await becomes(watcher, connections(name), 0)
+    await wait_until(lambda: SystemClock().monotonic() - idle_since > PING_AFTER_S)
     await database.ping()
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection
 from typing_extensions import override
 
-PING_AFTER_S = 1.0
+PING_AFTER_S = 0.1
 """So long a connection may have been idle and is not asked: a ping takes three round trips."""
 
 _USED_AT = "used_at"
