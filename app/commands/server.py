@@ -23,6 +23,7 @@ from app.settings import Settings
 from app.telemetry.export import exporting
 from app.telemetry.logs import configure_logging
 from app.telemetry.masking import Mask, secrets_of
+from app.telemetry.metrics import Metrics
 
 LAST_WORD_S = 5.0
 """How long requests that were cancelled may take to end their records and answer."""
@@ -151,12 +152,15 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, listener: socket.socket) -> AsyncIterator[Serving]:
-    """Serve until the block ends."""
+async def serving(
+    settings: Settings, listener: socket.socket, metrics: Metrics | None = None
+) -> AsyncIterator[Serving]:
+    """Serve until the block ends; `metrics` may be those of processes that serve together."""
     configure_logging(settings.logging, Mask(secrets_of(settings, os.environ)))
     of = settings.server
     allow_descriptors(settings.limits.connections + _DESCRIPTORS)
-    async with exporting(VERSION, os.environ), open_runtime(settings) as runtime:
+    telling = exporting(VERSION, os.environ)
+    async with telling, open_runtime(settings, metrics=metrics) as runtime:
         config = _config(create_app(settings, runtime), settings)
         server = _Server(config, runtime)
         ended = asyncio.create_task(server.serve(sockets=[listener]), name="serve")

@@ -113,22 +113,22 @@ async def open_runtime(
     clock: Clock | None = None,
     random: Random | None = None,
     environment: Mapping[str, str] = os.environ,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[Runtime]:
     """Build the graph on a database whose schema is at head, and close it again.
 
-    `kind` is what the other processes are told of this one. Raises SettingsError, SchemaError and
-    DatabaseUnavailableError.
+    `kind` is what the other processes are told of this one; `metrics` may count together with
+    theirs. Raises SettingsError, SchemaError and DatabaseUnavailableError.
     """
     clock, random = clock or SystemClock(), random or Random()  # noqa: S311 - jitter, not secrets
     async with AsyncExitStack() as stack:
-        base = await open_base(stack, settings, environment, clock, random)
+        base = await open_base(stack, settings, environment, clock, random, metrics)
         database, adapters, ids = base.database, base.adapters, base.ids
         runs, abandoned = await enter(stack, base, kind)
         records = await open_records(stack, base)
         stack.push_async_callback(runs.close, RUNS_GRACE_S)
         catalogue, ends = listen(base, runs)
         engines = Engines(settings.database, base.reserved, runs.owner_id, clock, random)
-        worker = open_worker(stack, base, engines, catalogue, runs, records)
         modules = SignatureModules(settings.imports.packages, environment)
         preparation, states = ProgramPreparation(adapters), ProgramStates(adapters)
         initialize_program = ProgramInitialization(database, catalogue, preparation, base.shield)
@@ -142,7 +142,7 @@ async def open_runtime(
             lm_limiters=base.limiters,
             background=base.background,
             drain=base.drain,
-            worker=worker,
+            worker=open_worker(stack, base, engines, catalogue, runs, records),
             metrics=base.metrics,
             clock_offset_s=base.clock_offset_s,
             keyring=_open_keyring(stack, base),

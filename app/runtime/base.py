@@ -23,6 +23,7 @@ from app.telemetry.metrics import Metrics
 
 PARTITIONS_EVERY_S = 3_600.0
 FOLD_COUNTS_EVERY_S = 5.0
+READ_GAUGES_EVERY_S = 1.0
 
 RESERVED = 4
 """Connections for what works where the pool is exhausted: keys, cancel, readiness, sweeps, jobs."""
@@ -62,9 +63,10 @@ async def open_base(
     environment: Mapping[str, str],
     clock: Clock,
     random: Random,
+    metrics: Metrics | None,
 ) -> Base:
     """Connect to the database and build what needs nothing else; raises as `open_runtime`."""
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     limiters = LMLimiters(settings.lms, clock)
     shared = AdapterSetup(
         "",
@@ -115,6 +117,9 @@ def start_tasks(base: Base) -> None:
         async with database.transaction() as tx:
             await tx.programs.fold_counts()
 
+    async def read_gauges() -> None:
+        base.metrics.read_gauges()
+
     async def warm_up() -> None:
         await base.adapters.warm_up()
         background.start("check the adapters", base.adapters.check)
@@ -130,6 +135,8 @@ def start_tasks(base: Base) -> None:
     background.start("control channel", listen)
     base.repeat("make partitions", PARTITIONS_EVERY_S, database.make_weeks_ahead)
     base.repeat("fold counts", FOLD_COUNTS_EVERY_S, fold_counts)
+    if base.metrics.is_shared:
+        base.repeat("read gauges", READ_GAUGES_EVERY_S, read_gauges)
 
 
 def narrowed(settings: DatabaseSettings, connections: int) -> DatabaseSettings:

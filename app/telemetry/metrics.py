@@ -1,15 +1,21 @@
-"""What is counted, under the names of the contract; a set for each process, none at import."""
+"""What is counted, under the names of the contract; a set for each process, none at import.
+
+A page tells the figures of all processes that serve together; where there is one alone, its own.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from itertools import chain
+from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
+
+from app.telemetry.shared_figures import SharedFigures
 
 MOST_PROGRAMS = 200
 """Names of programs that are told apart; clients give them, and each costs a series."""
@@ -29,9 +35,13 @@ Samples = Mapping[str, Sequence[Mapping[str, Any]]]
 class Metrics:
     """Counts of one process; each method is one event, and costs some microseconds."""
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+    def __init__(self, shared: SharedFigures | None = None) -> None:
+        self._own = CollectorRegistry()
+        self._of_database = CollectorRegistry()
+        self._pages = _Pages(shared.of_all() if shared else self._own, self._of_database)
+        self._gauges: list[Callable[[], None]] = []
         self._programs: set[str] = set()
+        self.is_shared = shared is not None
         self._executions = self._counter(
             "dspatch_executions_total",
             "Executions that ended.",
@@ -75,36 +85,45 @@ class Metrics:
 
     def watch(self, pool: Callable[[], Mapping[str, int]], lag_s: Callable[[], float]) -> None:
         """Read the database's pool and the event loop's lag whenever somebody scrapes."""
-        self._read_at_scrape(
+        connections = self._gauge(
             "dspatch_pool_connections",
             "Connections to the database: checked_out, idle, or not opened yet.",
-            "state",
-            pool,
+            ("state",),
+            "livesum",
         )
-        Gauge(
+        self._gauges.append(lambda: _set_all(connections, pool()))
+        lag = self._gauge(
             "dspatch_event_loop_lag_seconds",
             "How late the event loop came to what was due: the worst of the last 15 s.",
-            registry=self.registry,
-        ).set_function(lag_s)
+            (),
+            "livemax",
+        )
+        self._gauges.append(lambda: lag.set(lag_s()))
 
     def watch_breakers(self, levels: Callable[[], Mapping[str, int]]) -> None:
         """Read where the breakers of the adapters stand whenever somebody scrapes."""
-        self._read_at_scrape(
+        breakers = self._gauge(
             "dspatch_breaker_state",
-            "Breakers of this process: 0 closed, 1 half-open, 2 open.",
-            "adapter",
-            levels,
+            "Breakers, the worst of all processes: 0 closed, 1 half-open, 2 open.",
+            ("adapter",),
+            "livemax",
         )
+        self._gauges.append(lambda: _set_all(breakers, levels()))
 
     def watch_pending(self, counts: Callable[[], Mapping[str, int]]) -> None:
         """Read how much waits whenever somebody scrapes."""
-        self._read_at_scrape(
-            "dspatch_pending", "What waits to be claimed, by queue.", "queue", counts
-        )
+        text = "What waits to be claimed, by queue."
+        self._of_database.register(_Counts("dspatch_pending", text, "queue", counts))
 
     def watch_batches(self, counts: Callable[[], Mapping[str, int]]) -> None:
         """Read how many batches there are whenever somebody scrapes."""
-        self._read_at_scrape("dspatch_batches", "Batches, by status.", "status", counts)
+        text = "Batches, by status."
+        self._of_database.register(_Counts("dspatch_batches", text, "status", counts))
+
+    def read_gauges(self) -> None:
+        """Read what is watched of this process, so that whoever is scraped can tell it."""
+        for read in self._gauges:
+            read()
 
     def execution_ended(
         self,
@@ -146,13 +165,15 @@ class Metrics:
 
     def page(self, accept: str) -> tuple[bytes, str]:
         """Write all figures and name their media type: OpenMetrics where `accept` asks for it."""
+        self.read_gauges()
         encode, media_type = choose_encoder(accept)
-        return encode(_WithoutCreated(self.registry)), media_type
+        return encode(self._pages), media_type
 
     def samples(self) -> Samples:
         """Give all figures but the buckets of histograms, which say little without a history."""
+        self.read_gauges()
         found = defaultdict(list)
-        for metric in _WithoutCreated(self.registry).collect():
+        for metric in self._pages.collect():
             for sample in metric.samples:
                 if not sample.name.endswith("_bucket"):
                     found[sample.name].append({"labels": sample.labels, "value": sample.value})
@@ -166,24 +187,30 @@ class Metrics:
         self._programs.add(program)
         return program
 
-    def _read_at_scrape(
-        self, name: str, text: str, label: str, read: Callable[[], Mapping[str, int]]
-    ) -> None:
-        self.registry.register(_Gauges(name, text, label, read))
-
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Callable[..., Counter]:
         """Make a counter; what is given finds its child by label values without a lock."""
-        return cache(Counter(name, text, labels, registry=self.registry).labels)
+        return cache(Counter(name, text, labels, registry=self._own).labels)
 
     def _histogram(
         self, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]
     ) -> Callable[..., Histogram]:
-        histogram = Histogram(name, text, labels, buckets=buckets, registry=self.registry)
+        histogram = Histogram(name, text, labels, buckets=buckets, registry=self._own)
         return cache(histogram.labels)
 
+    def _gauge(
+        self, name: str, text: str, labels: tuple[str, ...], mode: Literal["livesum", "livemax"]
+    ) -> Gauge:
+        """Make a gauge; `mode` says what the values of several living processes come to."""
+        return Gauge(name, text, labels, registry=self._own, multiprocess_mode=mode)
 
-class _Gauges(Collector):
-    """Figures of one name, told apart by one label, as they are when they are asked for."""
+
+def _set_all(gauge: Gauge, values: Mapping[str, int]) -> None:
+    for label, value in values.items():
+        gauge.labels(label).set(value)
+
+
+class _Counts(Collector):
+    """Counts of one name, told apart by one label, as they are when they are asked for."""
 
     def __init__(
         self, name: str, text: str, label: str, read: Callable[[], Mapping[str, int]]
@@ -201,15 +228,15 @@ class _Gauges(Collector):
         yield family
 
 
-class _WithoutCreated(Collector):
-    """A registry without the times at which the series were made: the contract has none."""
+class _Pages(Collector):
+    """All figures, without the times at which series were made: the contract has none."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
+    def __init__(self, *sources: Collector) -> None:
+        self._sources = sources
 
     @override
     def collect(self) -> Iterator[Metric]:
-        for metric in self._registry.collect():
+        for metric in chain.from_iterable(source.collect() for source in self._sources):
             metric.samples = [
                 sample for sample in metric.samples if not sample.name.endswith("_created")
             ]

@@ -6,9 +6,9 @@ DONE = {"adapter": "dspy", "error": None}
 LATE = {"adapter": "dspy", "error": {"type": "timeout"}}
 
 
-def metrics_at_work() -> Metrics:
+def metrics_at_work(metrics: Metrics | None = None) -> Metrics:
     """Give metrics of a process that has done a little of everything."""
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     metrics.watch(lambda: {"checked_out": 1, "idle": 2, "unopened": 7}, lambda: 0.25)
     metrics.watch_breakers(lambda: {"dspy": 2})
     metrics.watch_pending(lambda: {"executions": 3})
