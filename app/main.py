@@ -1,9 +1,9 @@
 """The application: routers, lifespan and problem handlers; nothing happens at import."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from app.api import (
@@ -65,6 +65,9 @@ ROUTERS = (
     metrics.router,
     problem_pages.router,
 )
+PROBES = (probes.router, metrics.router, problem_pages.router)
+"""What a process answers that has no API."""
+
 TAGS = [
     {"name": "signatures", "description": "Named, versioned, typed contracts of programs."},
     {"name": "programs", "description": "Signatures on a module, an adapter, a configuration."},
@@ -78,7 +81,9 @@ TAGS = [
 ]
 
 
-def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, runtime: Runtime | None = None, routers: Sequence[APIRouter] = ROUTERS
+) -> FastAPI:
     """Build the application; its lifespan opens a runtime where it is given none."""
 
     @asynccontextmanager
@@ -107,7 +112,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.runtime = runtime
-    for router in ROUTERS:
+    for router in routers:
         app.include_router(router)
     install_problem_handlers(app)
     install_openapi(app)

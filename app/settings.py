@@ -140,6 +140,16 @@ class WorkerSettings(Group):
         description="Lanes of batches that one process runs at once; a lane has up to 50 items in "
         "flight, and the last of several is kept for batches that nobody works on.",
     )
+    probes_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65_535,
+        description="Where `dspatch worker` answers /livez, /readyz, /startupz and /metrics; "
+        "without it, it listens on nothing.",
+    )
+    probes_host: str = Field(
+        default="127.0.0.1", description="The address of that port; 0.0.0.0 is reached by others."
+    )
 
 
 class ImportsSettings(Group):

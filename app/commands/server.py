@@ -47,11 +47,11 @@ class _Server(uvicorn.Server):
     uvicorn raises them again and so skips our cleanup, and it does not await what it cancels.
     """
 
-    def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
+    def __init__(self, config: uvicorn.Config, runtime: Runtime, grace_s: float) -> None:
         super().__init__(config)
         self._drain = runtime.drain
         self._worker = runtime.worker
-        self._grace_s = runtime.settings.server.grace_ms / 1_000
+        self._grace_s = grace_s
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -157,18 +157,29 @@ async def serving(
 ) -> AsyncIterator[Serving]:
     """Serve until the block ends; `metrics` may be those of processes that serve together."""
     configure_logging(settings.logging, Mask(secrets_of(settings, os.environ)))
-    of = settings.server
     allow_descriptors(settings.limits.connections + _DESCRIPTORS)
-    telling = exporting(VERSION, os.environ)
-    async with telling, open_runtime(settings, metrics=metrics) as runtime:
-        config = _config(create_app(settings, runtime), settings)
-        server = _Server(config, runtime)
-        ended = asyncio.create_task(server.serve(sockets=[listener]), name="serve")
-        try:
-            yield Serving(server, ended, runtime.drain, of.drain_delay_ms / 1_000)
-        finally:
-            server.should_exit = True
-            await ended
+    grace_s = settings.server.grace_ms / 1_000
+    async with (
+        exporting(VERSION, os.environ),
+        open_runtime(settings, metrics=metrics) as runtime,
+        answering(create_app(settings, runtime), runtime, listener, grace_s) as server,
+    ):
+        yield server
+
+
+@asynccontextmanager
+async def answering(
+    app: FastAPI, runtime: Runtime, listener: socket.socket, grace_s: float
+) -> AsyncIterator[Serving]:
+    """Answer until the block ends; what runs then has the grace to end."""
+    settings = runtime.settings
+    server = _Server(_config(app, settings), runtime, grace_s)
+    ended = asyncio.create_task(server.serve(sockets=[listener]), name="serve")
+    try:
+        yield Serving(server, ended, runtime.drain, settings.server.drain_delay_ms / 1_000)
+    finally:
+        server.should_exit = True
+        await ended
 
 
 def _config(app: FastAPI, settings: Settings) -> EdgeConfig:

@@ -134,12 +134,21 @@ def test_pods_have_the_time_to_end(source: str, settings: Settings) -> None:
 def test_probes_ask_what_is_there(source: str) -> None:
     """Each probe asks its own route, by the port that the pod listens on."""
     paths = {getattr(route, "path", "") for route in probes.routes}
-    api = container(dict(pods(source))["dspatch-api"])
-    asked = {kind: api[f"{kind}Probe"]["httpGet"] for kind in ("startup", "readiness", "liveness")}
-    assert {get["path"] for get in asked.values()} == paths
-    assert [get["path"] for get in asked.values()] == ["/startupz", "/readyz", "/livez"]
-    assert {get["port"] for get in asked.values()} == {"http"}
-    assert [port["name"] for port in api["ports"]] == ["http"]
+    for one in of_kind(source, "Deployment"):
+        pod = container(one["spec"]["template"])
+        kinds = ("startup", "readiness", "liveness")
+        asked = {kind: pod[f"{kind}Probe"]["httpGet"] for kind in kinds}
+        assert {get["path"] for get in asked.values()} == paths
+        assert [get["path"] for get in asked.values()] == ["/startupz", "/readyz", "/livez"]
+        assert {get["port"] for get in asked.values()} == {"http"}
+        assert [port["name"] for port in pod["ports"]] == ["http"]
+
+
+def test_workers_answer_where_they_are_asked(settings: Settings) -> None:
+    """They listen on the port of their probes, for others than themselves."""
+    (port,) = container(dict(pods(BASE))["dspatch-worker"])["ports"]
+    assert settings.worker.probes_port == port["containerPort"]
+    assert settings.worker.probes_host == "0.0.0.0"  # noqa: S104 - in a pod
 
 
 def test_a_pod_is_unready_before_it_stops_taking_requests(settings: Settings) -> None:
@@ -172,15 +181,15 @@ def _selectors(one: Manifest) -> Iterator[dict[str, str]]:
 
 
 def test_nobody_else_reaches_the_pods() -> None:
-    """Every pod is under a policy that lets nobody in; the API alone is open, on its port alone."""
+    """Every pod is under a policy that lets nobody in; one opens the port for HTTP alone."""
     policies = {one["metadata"]["name"]: one["spec"] for one in of_kind(BASE, "NetworkPolicy")}
     everything = policies["dspatch"]
     assert everything["podSelector"] == {}
     assert set(everything["policyTypes"]) == {"Ingress", "Egress"}
     assert "ingress" not in everything
     entries = {name: policy["ingress"] for name, policy in policies.items() if "ingress" in policy}
-    assert set(entries) == {"dspatch-api"}
-    for entry in entries["dspatch-api"]:
+    assert set(entries) == {"dspatch-callers"}
+    for entry in entries["dspatch-callers"]:
         assert entry["from"]
         assert [port["port"] for port in entry["ports"]] == ["http"]
 

@@ -17,7 +17,7 @@ from tests.support.wait import wait_until_so
 WITH_KEYS = {"DSPATCH_AUTH__MODE": "keys"}
 """A local server asks for keys where it is told to."""
 
-_SERVING = re.compile(r"Dspatch (?:serves on (http://\S+)|works)")
+_SERVING = re.compile(r"Dspatch (?:serves|works)(?:.* on (http://\S+)|\b)")
 
 
 class ServerProcess:
