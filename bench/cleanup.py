@@ -1,8 +1,9 @@
-"""A retention run over many records: `python -m bench.cleanup [--records 10000000]`.
+"""Retention over many records: `python -m bench.cleanup [--records 10000000]`.
 
 The records lie over 60 days, half of them expired. Of every other old week a record is kept, so
-that half of those weeks go whole and the rest row by row. Beside the run somebody begins and ends
-executions, one after the other: how much longer that takes, and how long anybody waits for a lock.
+that half of those weeks go whole and the rest row by row. Measured are lists of 10 000 records and
+of all; a run, and beside it executions, one after the other, and waits for locks; and the size of
+the database after a week of the same load and after a second.
 """
 
 import argparse
@@ -10,7 +11,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from random import Random
 from statistics import median, quantiles
 from time import perf_counter
@@ -18,7 +18,6 @@ from typing import Any
 
 import asyncpg
 from pydantic import SecretStr
-from sqlalchemy import Connection, text
 
 from app.actions.batch_processing.closing import BatchClosing
 from app.actions.batch_processing.telling import BatchTelling
@@ -26,17 +25,26 @@ from app.actions.resource_cleanup import CleanupInput, ResourceCleanup
 from app.actions.resource_cleanup.category import CategoryName, Tools
 from app.adapters.registry import AdapterRegistry
 from app.database import Database
-from app.models.ids import Ids, first_id
+from app.models.ids import Ids
 from app.models.weeks import Week
 from app.policies.clock import SystemClock
 from app.processes.channel import ControlChannel
 from app.settings import DatabaseSettings, RetentionSettings, Settings
+from app.stores.executions import ExecutionFilter
+from app.stores.pages import Page
 from app.telemetry.metrics import Metrics
+from bench.history import TEXT_BYTES, an_unhurried_link, copy_history, copy_now
 from bench.house import a_database
 from tests.stores.rows import an_ending, an_execution
 
 DAYS = 60
 KEPT_DAYS = 30
+FEW = 10_000
+PAGE = 50
+FAR_PAGE = 10_000
+PAGES = 200
+"""So often a page is read."""
+
 ALONE_S = 10.0
 """How long executions are measured with nothing beside them."""
 
@@ -45,43 +53,55 @@ OF_RETENTION = [
     CategoryName.EXPIRED_BATCHES,
     CategoryName.EXPIRED_EXECUTIONS,
 ]
-_FILL = text("""
-WITH made AS (
-    SELECT n, CAST(:ms AS bigint) + n * 86400000 / CAST(:count AS bigint) AS ms
-    FROM generate_series(0, CAST(:count AS bigint) - 1) AS n
-)
-INSERT INTO executions (id, program_id, program_name, program_revision, signature_id,
-    signature_name, signature_version, adapter_type, inputs, outputs, attempts, execution_options,
-    metadata, status, outcome, duration_ms, created_at, started_at, finished_at)
-SELECT CAST(lpad(to_hex(ms), 12, '0') || '7' || substr(md5(n::text), 1, 19) AS uuid),
-    :program_id, 'answers', 1, :program_id, 'answer', 1, 'mock',
-    json_build_object('question', repeat(md5(n::text), 8)),
-    json_build_object('answer', repeat(md5(n::text), 8)), '[]', '{}', '{}', 'completed', 'success',
-    12.0, to_timestamp(ms / 1000.0), to_timestamp(ms / 1000.0), to_timestamp(ms / 1000.0)
-FROM made
-""")
 _WAITS = """
 SELECT coalesce(max(extract(epoch FROM clock_timestamp() - query_start)), 0)
 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND backend_type = 'client backend'
 """
 
 
-async def fill(database: Database, records: int) -> None:
-    """Add records, evenly over the days, and one to keep in every other old week."""
-    today, program_id = datetime.now(UTC), first_id(1)
-    for days in range(DAYS, 0, -1):
-        ms = int((today - timedelta(days=days)).timestamp() * 1_000)
-        bound = {"ms": ms, "count": records // DAYS, "program_id": program_id}
-        await database.make_partitions([first_id(ms), first_id(ms + 86_400_000)])
-        await database.run_sync(partial(Connection.execute, statement=_FILL, parameters=bound))
+async def keep_some(database: Database) -> None:
+    """Add a record that is kept to every other old week."""
+    today = datetime.now(UTC)
     old = dict.fromkeys(
         Week.of(today - timedelta(days=days)) for days in range(DAYS, KEPT_DAYS + 7, -1)
     )
     async with database.transaction() as tx:
         for week in [*old][::2]:
             await an_execution(tx, id=week.bounds[0])
+
+
+async def settled_bytes(database: Database) -> int:
+    """Give the size of the database when nothing is left to vacuum, and its figures are right."""
     async with database.transaction() as tx:
         await tx.housekeeping.analyze("executions")
+    link = await an_unhurried_link(database)
+    try:
+        await link.execute("VACUUM")
+        return int(await link.fetchval("SELECT pg_database_size(current_database())"))
+    finally:
+        await link.close()
+
+
+async def page_ms(database: Database, before: datetime | None) -> float:
+    """Give the middle of the milliseconds that a page takes: the first, or one that far back."""
+    async with database.transaction() as tx:
+        wanted = ExecutionFilter(created_before=before)
+        cursor = (await tx.executions.list_page(Page(1), wanted)).next_cursor
+    page = Page(PAGE, None if before is None else cursor)
+    times = []
+    for _ in range(PAGES):
+        began = perf_counter()
+        async with database.transaction() as tx:
+            await tx.executions.list_page(page, ExecutionFilter())
+        times.append((perf_counter() - began) * 1_000)
+    return median(times)
+
+
+async def pages_ms(database: Database, records: int) -> tuple[float, float]:
+    """Measure page 1 and page 10 000, or the last but one where there are fewer."""
+    far = min(FAR_PAGE * PAGE, records - 2 * PAGE)
+    before = datetime.now(UTC) - timedelta(days=DAYS * far / records)
+    return await page_ms(database, None), await page_ms(database, before)
 
 
 async def execute_until(database: Database, is_over: Callable[[], bool]) -> list[float]:
@@ -131,7 +151,7 @@ async def clean(database: Database, settings: Settings) -> dict[str, Any]:
         runs, is_over = runs + 1, not report.summary.removed
         for name, one in report.categories.items():
             assert not one.errors, one.errors  # noqa: S101 - a run with errors measures nothing
-            removed[name] = removed.get(name, 0) + one.removed
+            removed[str(name)] = removed.get(str(name), 0) + one.removed
     return {"s": perf_counter() - began, "runs": runs, **removed}
 
 
@@ -140,24 +160,63 @@ def said(times: list[float]) -> str:
     return f"p50 {median(times):.1f} ms, p99 {quantiles(times, n=100)[98]:.1f} ms"
 
 
+async def measure_lists(database: Database, records: int) -> None:
+    """Fill the database, and compare lists of few records with lists of all."""
+    await copy_history(database, DAYS, FEW)
+    await settled_bytes(database)
+    few = await pages_ms(database, FEW)
+    began = perf_counter()
+    await copy_history(database, DAYS, records - FEW)
+    print(f"{records} records over {DAYS} days in {perf_counter() - began:.0f} s")
+    full = await settled_bytes(database)
+    print(f"{full / records:.0f} bytes a record, of which {2 * TEXT_BYTES} are text")
+    many = await pages_ms(database, records)
+    for name, little, much in zip(("first", "far"), few, many, strict=True):
+        print(
+            f"{name} page: {little:.2f} ms of {FEW}, {much:.2f} of all: {much / little:.2f} times"
+        )
+
+
+async def measure_run(database: Database, url: str, settings: Settings) -> None:
+    """Drop what has expired, beside executions."""
+    until = perf_counter() + ALONE_S
+    alone = await execute_until(database, lambda: perf_counter() > until)
+    async with watching(url) as waits:
+        cleaning = asyncio.create_task(clean(database, settings))
+        beside = await execute_until(database, cleaning.done)
+    print(f"a run: {cleaning.result()}")
+    print(f"executions alone: {said(alone)}; beside it: {said(beside)}")
+    print(f"that is {median(beside) / median(alone):.2f} times in the middle")
+    print(f"longest wait for a lock: {max(waits) * 1_000:.0f} ms of {len(waits)} looks")
+
+
+async def measure_growth(database: Database, settings: Settings, records: int) -> None:
+    """Live two weeks: as many records come as expire. Weeks go whole, hence weeks and not days."""
+    sizes = [await settled_bytes(database)]
+    for week in (1, 2):
+        await copy_now(database, 7 * records // DAYS)
+        await clean(database, keeping(settings, KEPT_DAYS - 7 * week))
+        sizes.append(await settled_bytes(database))
+    shown = ", ".join(f"{size / 1e6:.0f} MB" for size in sizes)
+    print(f"after the run, and one and two weeks of the same load: {shown}")
+    print(f"the second week: {sizes[2] / sizes[1]:.2f} times")
+
+
+def keeping(settings: Settings, days: int) -> Settings:
+    """Give settings that keep records for so many days."""
+    retention = RetentionSettings(completed_days=days, failed_days=days)
+    return settings.model_copy(update={"retention": retention})
+
+
 async def bench(url: str, records: int) -> None:
     """Measure, and print."""
-    retention = RetentionSettings(completed_days=KEPT_DAYS, failed_days=KEPT_DAYS)
-    settings = Settings(database=DatabaseSettings(url=SecretStr(url)), retention=retention)
+    settings = keeping(Settings(database=DatabaseSettings(url=SecretStr(url))), KEPT_DAYS)
     database = Database.connect(settings.database, is_patient=True)
     try:
-        began = perf_counter()
-        await fill(database, records)
-        print(f"{records} records over {DAYS} days in {perf_counter() - began:.0f} s")
-        until = perf_counter() + ALONE_S
-        alone = await execute_until(database, lambda: perf_counter() > until)
-        print(f"executions alone: {said(alone)}")
-        async with watching(url) as waits:
-            cleaning = asyncio.create_task(clean(database, settings))
-            beside = await execute_until(database, cleaning.done)
-        print(f"executions beside the run: {said(beside)}")
-        print(f"longest wait for a lock: {max(waits) * 1_000:.0f} ms of {len(waits)} looks")
-        print(cleaning.result())
+        await measure_lists(database, records)
+        await keep_some(database)
+        await measure_run(database, url, settings)
+        await measure_growth(database, settings, records)
     finally:
         await database.close()
 
