@@ -138,7 +138,7 @@ async def main(way: str, port: int, url: str) -> None:
         auth=AuthSettings(mode="none"),
     )
     configure_logging(settings.logging, Mask())
-    async with exporting(VERSION, os.environ), open_runtime(settings) as runtime:
+    async with exporting(VERSION, os.environ, Mask()), open_runtime(settings) as runtime:
         used = by_orm(runtime) if way == "orm" else runtime
         await serve(create_app(settings, used), port)
 

@@ -156,11 +156,12 @@ async def serving(
     settings: Settings, listener: socket.socket, metrics: Metrics | None = None
 ) -> AsyncIterator[Serving]:
     """Serve until the block ends; `metrics` may be those of processes that serve together."""
-    configure_logging(settings.logging, Mask(secrets_of(settings, os.environ)))
+    mask = Mask(secrets_of(settings, os.environ))
+    configure_logging(settings.logging, mask)
     allow_descriptors(settings.limits.connections + _DESCRIPTORS)
     grace_s = settings.server.grace_ms / 1_000
     async with (
-        exporting(VERSION, os.environ),
+        exporting(VERSION, os.environ, mask),
         open_runtime(settings, metrics=metrics) as runtime,
         answering(create_app(settings, runtime), runtime, listener, grace_s) as server,
     ):

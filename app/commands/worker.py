@@ -53,11 +53,12 @@ async def _run(settings: Settings, data_dir: Path | None) -> None:
 
 async def _work(settings: Settings, listener: socket.socket | None) -> None:
     """Work until a signal; then let what runs end within the grace, and give back the rest."""
-    configure_logging(settings.logging, Mask(secrets_of(settings, os.environ)))
+    mask = Mask(secrets_of(settings, os.environ))
+    configure_logging(settings.logging, mask)
     works = settings.worker.model_copy(update={"embedded": True})
     settings = settings.model_copy(update={"worker": works})
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(exporting(VERSION, os.environ))
+        await stack.enter_async_context(exporting(VERSION, os.environ, mask))
         runtime = await stack.enter_async_context(open_runtime(settings, kind="worker"))
         hear_signals(runtime.drain)
         where = ""

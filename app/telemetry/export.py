@@ -7,10 +7,13 @@ is sent, and nothing of the SDK is loaded, where they name no endpoint.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING
 
 from opentelemetry import metrics, trace
+
+from app.telemetry.masking import Mask
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
@@ -27,10 +30,10 @@ LAST_WORD_S = 2.0
 
 @asynccontextmanager
 async def exporting(
-    version: str, environment: Mapping[str, str], last_word_s: float = LAST_WORD_S
+    version: str, environment: Mapping[str, str], mask: Mask, last_word_s: float = LAST_WORD_S
 ) -> AsyncIterator[None]:
-    """Send what is told inside; a collector that is away delays and fails nothing."""
-    providers = _providers(version, environment)
+    """Send what is told inside, masked; a collector that is away delays and fails nothing."""
+    providers = _providers(version, environment, mask)
     try:
         yield
     finally:
@@ -41,13 +44,13 @@ async def exporting(
 
 
 def _providers(
-    version: str, environment: Mapping[str, str]
+    version: str, environment: Mapping[str, str], mask: Mask
 ) -> Sequence["TracerProvider | MeterProvider"]:
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return []
     to_all = bool(environment.get(ENDPOINT))
     makes: dict[str, Callable[[Resource], TracerProvider | MeterProvider]]
-    makes = {SPANS_ENDPOINT: _send_spans, FIGURES_ENDPOINT: _send_figures}
+    makes = {SPANS_ENDPOINT: partial(_send_spans, mask), FIGURES_ENDPOINT: _send_figures}
     wanted = [make for name, make in makes.items() if to_all or environment.get(name)]
     if not wanted:
         return []
@@ -67,14 +70,17 @@ def _resource(version: str, environment: Mapping[str, str]) -> "Resource":
     )
 
 
-def _send_spans(resource: "Resource") -> "TracerProvider":
+def _send_spans(mask: Mask, resource: "Resource") -> "TracerProvider":
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - as above
         OTLPSpanExporter,
     )
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as above
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
 
+    from app.telemetry.masked_spans import MaskingProcessor  # noqa: PLC0415 - as above
+
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_span_processor(MaskingProcessor(mask))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     return provider

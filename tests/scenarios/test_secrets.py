@@ -1,5 +1,7 @@
 """The operator's secrets, and callers' keys, are told nowhere, whatever goes wrong."""
 
+import base64
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -9,26 +11,39 @@ import httpx
 import pytest
 
 from app.local.postgres import LocalPostgres
+from tests.support.collector import Collector
 from tests.support.factories import NOTATION, QUESTION
 from tests.support.model_server import Answer, ModelServer, completion, html, reset, status
+from tests.support.receiver import Receiver, a_receiver
 from tests.support.server import ServerProcess, serving
+from tests.support.wait import wait_until
 
 PASSWORD = "canary/dsn word"  # noqa: S105 - a canary
 LM_KEY = "canary-lm-key-0001"
 ENV_KEY = "canary-lm-key-of-a-variable"
 API_KEY = "dsp_Ab12cd34_Y2FuYXJ5LW9mLWEtY2xpZW50"
 BEARER = "canary-bearer-of-a-client"
+SIGNING = "canary of the webhooks' key"
+WEBHOOK_SECRET = base64.b64encode(SIGNING.encode()).decode()
+COLLECTORS = "canary-of-the-collector"
 KEYS = {"main": LM_KEY, "env": ENV_KEY}
 RUNS = 6
 READ = (
     "/v1/executions?include=inputs,outputs,raw_output,attempts",
     "/v1/programs",
+    "/v1/batches",
+    "/v1/adapters",
+    "/v1/lms",
+    "/v1/health?check_level=deep&include_metrics=true",
     "/openapi.json",
     "/metrics",
     "/readyz",
     "/startupz",
 )
-CANARIES = (PASSWORD, quote(PASSWORD, safe=""), LM_KEY, ENV_KEY, API_KEY, BEARER)
+CANARIES = (
+    *(PASSWORD, quote(PASSWORD, safe=""), LM_KEY, ENV_KEY, API_KEY, BEARER),
+    *(SIGNING, WEBHOOK_SECRET, COLLECTORS),
+)
 
 
 @pytest.fixture
@@ -48,6 +63,8 @@ async def secret_environment(
         "DSPATCH_DATABASE__URL": with_password,
         "DSPATCH_LOGGING__LEVEL": "debug",
         "LM_KEY": ENV_KEY,
+        "DSPATCH_WEBHOOK_SECRET": f"whsec_{WEBHOOK_SECRET}",
+        "OTEL_EXPORTER_OTLP_HEADERS": f"authorization={COLLECTORS}",
     }
 
 
@@ -71,7 +88,9 @@ def _talkative(key: str) -> Sequence[Answer]:
     )
 
 
-async def _run_everything(client: httpx.AsyncClient, model: ModelServer) -> list[httpx.Response]:
+async def _run_everything(
+    client: httpx.AsyncClient, model: ModelServer, receiver: Receiver
+) -> list[httpx.Response]:
     """Execute on each LM through each failure, and ask for everything that can be read."""
     signature = await client.post("/v1/signatures", json={"name": "s", "notation": NOTATION})
     answers = [signature]
@@ -89,15 +108,46 @@ async def _run_everything(client: httpx.AsyncClient, model: ModelServer) -> list
         for _ in range(RUNS):
             run = {"inputs": QUESTION, "execution_options": {"max_retries": 0}}
             answers.append(await client.post(f"{path}/executions", json=run))
-        answers.append(await client.get(path))
+        answers += [await client.get(path), await client.post(f"{path}/executions", json={})]
+        model.script(*_talkative(key))
+        answers += await _run_behind(client, path, receiver)
+    dry = {"dry_run": True}
+    answers.append(await client.post("/v1/cleanup", json=dry))
     answers.append(await client.get(f"/v1/{API_KEY}", params={"api_key": API_KEY}))
     return answers + [await client.get(path) for path in READ]
 
 
+async def _run_behind(
+    client: httpx.AsyncClient, path: str, receiver: Receiver
+) -> list[httpx.Response]:
+    """Execute in the background, and by a batch that calls back; give what is told of them."""
+    later = {"Prefer": "respond-async"}
+    run = {"inputs": QUESTION, "execution_options": {"max_retries": 0}}
+    accepted = await client.post(f"{path}/executions", json=run, headers=later)
+    record = await client.get(accepted.headers["location"], params={"wait_ms": 20_000})
+    options = {"progress_callback": receiver.url, "retry_failed": False, "max_concurrency": 1}
+    asked = {"batch_inputs": [QUESTION] * RUNS, "batch_options": options}
+    batch = await client.post(f"{path}/batches", json=asked)
+    of_batch = batch.headers["location"]
+    ended = await client.get(of_batch, params={"wait_ms": 20_000})
+    await wait_until(lambda: any(ended.json()["batch_id"] in one for one in _ends(receiver)), 60)
+    of_it = [await client.get(f"{of_batch}/{of}") for of in ("results", "deliveries", "events")]
+    return [accepted, record, batch, ended, *of_it]
+
+
+def _ends(receiver: Receiver) -> list[str]:
+    told = [one.body.decode() for one in receiver.requests]
+    return [body for body in told if json.loads(body)["type"] == "batch.completed"]
+
+
 async def _rows(url: str) -> str:
-    """Everything that the database holds of executions and programs, as text."""
+    """Everything that the database holds, as text."""
     connection = await asyncpg.connect(url)
-    tables = ("executions", "programs", "program_revisions", "signatures")
+    found = await connection.fetch(
+        "SELECT quote_ident(relname) FROM pg_class WHERE relkind IN ('r', 'p') "
+        "AND relnamespace = current_schema()::regnamespace"
+    )
+    tables = [row[0] for row in found]
     rows = [await connection.fetch(f"SELECT t::text FROM {table} t") for table in tables]  # noqa: S608 - our tables
     await connection.close()
     return "\n".join(str(row[0]) for table in rows for row in table)
@@ -115,24 +165,35 @@ async def _until_told(server: ServerProcess) -> str:
 async def test_no_secret_is_told_anywhere(
     secret_environment: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
-    """Neither by logs at the finest level, nor by records, problems, figures or the document."""
-    async with ModelServer() as model:
+    """Neither by logs at the finest level, nor by records, problems, figures or the document.
+
+    Nor by spans, deliveries, or what a deep look at its health finds.
+    """
+    async with ModelServer() as model, Collector() as collector, a_receiver() as receiver:
         model.always(completion('{"answer": "Paris"}'))
         config = _config(tmp_path / "dspatch.toml", model.base_url)
-        async with serving("--config", str(config), environment=secret_environment) as server:
+        environment = secret_environment | {
+            "DSPATCH_WEBHOOKS__ALLOWED_HOSTS": json.dumps([receiver.host]),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.address,
+        }
+        async with serving("--config", str(config), environment=environment) as server:
             headers = {"Authorization": f"Bearer {API_KEY}", "X-Request-ID": API_KEY}
             async with httpx.AsyncClient(
                 base_url=server.base_url, headers=headers, timeout=30
             ) as client:
-                answers = await _run_everything(client, model)
+                answers = await _run_everything(client, model, receiver)
                 headers["Authorization"] = f"Bearer {BEARER}"
                 await client.get("/v1/programs", headers=headers)
             log = await _until_told(server)
     statuses = [answer.status_code for answer in answers]
-    assert {200, 201, 404, 502, 503} <= set(statuses)
-    assert [call.headers["authorization"] for call in model.completions] == [
-        f"Bearer {key}" for key in KEYS.values() for _ in range(RUNS)
-    ]
+    assert {200, 201, 202, 404, 422, 502, 503} <= set(statuses)
+    used = {call.headers["authorization"] for call in model.completions}
+    assert used == {f"Bearer {key}" for key in KEYS.values()}
+    assert len(model.completions) >= len(KEYS) * 2 * RUNS
+    assert "chat small" in " ".join(collector.spans)
+    assert collector.figures
+    assert _found(b"".join(collector.bodies).decode("latin-1")) == []
+    assert _found("".join(one.body.decode() for one in receiver.requests)) == []
     assert "on_main" in log
     assert _found(log) == []
     rows = await _rows(database_url)

@@ -14,6 +14,7 @@ class Collector:
     """Takes spans and figures by OTLP over HTTP; `async with` starts and stops it."""
 
     def __init__(self) -> None:
+        self.bodies: list[bytes] = []
         self.spans: list[str] = []
         self.figures: set[str] = set()
         self.services: set[str] = set()
@@ -37,7 +38,7 @@ class Collector:
         await self._runner.cleanup()
 
     async def _take_spans(self, request: web.Request) -> web.Response:
-        sent = ExportTraceServiceRequest.FromString(await request.read())
+        sent = ExportTraceServiceRequest.FromString(await self._read(request))
         for of_resource in sent.resource_spans:
             named = {one.key: one.value.string_value for one in of_resource.resource.attributes}
             self.services.add(named["service.name"])
@@ -46,8 +47,12 @@ class Collector:
         return web.Response()
 
     async def _take_figures(self, request: web.Request) -> web.Response:
-        sent = ExportMetricsServiceRequest.FromString(await request.read())
+        sent = ExportMetricsServiceRequest.FromString(await self._read(request))
         for of_resource in sent.resource_metrics:
             for scope in of_resource.scope_metrics:
                 self.figures |= {metric.name for metric in scope.metrics}
         return web.Response()
+
+    async def _read(self, request: web.Request) -> bytes:
+        self.bodies.append(await request.read())
+        return self.bodies[-1]
