@@ -131,10 +131,13 @@ class EdgeProtocol(HttpToolsProtocol):
         self._wait(self._limits.body_seconds, self._end_part_of_body)
 
     def _end_part_of_body(self) -> None:
-        """Go on, if enough of the body has come, or it was we who did not take more of it."""
+        """Go on, if enough of the body has come, or it was we who did not take more of it.
+
+        Nobody reads more of the body of a request that is answered, however fast it comes.
+        """
         least = self._limits.body_bytes_per_second * self._limits.body_seconds
         is_ours = self.flow.read_paused or self.cycle.waiting_for_100_continue
-        if is_ours or self._received >= least:
+        if (is_ours or self._received >= least) and not self.cycle.response_complete:
             self._begin_part_of_body()
         else:
             self._refuse(RequestTimeoutError("The body came too slowly."))

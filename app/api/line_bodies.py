@@ -11,6 +11,9 @@ from app.api.bodies import chunks_of, read_value
 from app.errors import Fault, InvalidRequestError, MalformedBodyError, PayloadTooLargeError
 from app.settings import LimitsSettings
 
+_BLANK = b" \t\r"
+"""What a line may hold that is no item: JSON's white space."""
+
 
 class LineBody:
     """The items of a body, one a line; blank lines are none, and are counted where faults are told.
@@ -32,7 +35,7 @@ class LineBody:
         index, number = 0, 0
         async for lines in self._lines():
             for line in lines:
-                if line.strip():
+                if line.strip(_BLANK):
                     yield self._item(index, number, line)
                     index += 1
                 number += 1

@@ -114,6 +114,7 @@ BAD_LINES = [
     (b'{"question": "a"', "", "malformed"),
     (b'{"question": "a"} {}', "", "malformed"),
     (b'{"question": NaN}', "", "malformed"),
+    (b"\x0b\x0c", "", "malformed"),
     (b'{"question": "\xff"}', "", "malformed"),
     (b'\xef\xbb\xbf{"question": "a"}', "", "malformed"),
     (b'{"question": "a", "question": "b"}', "", "duplicate_key"),
@@ -147,7 +148,7 @@ async def test_every_bad_line_is_told_by_its_number(
     assert [status for _, _, status, _ in found] == ["pending", *["failed"] * len(BAD_LINES)]
     inputs = [one for *_, one in found]
     assert inputs[1:5] == [{"question": 1}, 5, {}, '{"question": "a"']
-    assert inputs[7] == '{"question": "\ufffd"}'
+    assert inputs[8] == '{"question": "\ufffd"}'
 
 
 async def test_the_first_thousand_faults_are_told(client: httpx.AsyncClient) -> None:

@@ -205,6 +205,31 @@ async def test_an_answer_that_has_begun_is_not_answered_again() -> None:
         assert await client.is_closed()
 
 
+async def test_a_body_that_nobody_wants_is_not_read_to_its_end() -> None:
+    """However fast it comes, once its request is answered; the client can read why."""
+
+    async def application(_scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": 413, "headers": headers})
+        await send({"type": "http.response.body", "body": b"no"})
+
+    endless = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with an_edge(application, body_seconds=SOON, body_bytes_per_second=1) as edge:
+        client = await edge.connect(endless)
+        sending = asyncio.create_task(_send_for_ever(client.writer))
+        assert (await client.answer())[::2] == (413, b"no")
+        assert await client.is_closed()
+        sending.cancel()
+        await asyncio.wait({sending})
+
+
+async def _send_for_ever(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b"400\r\n" + b"a" * 1_024 + b"\r\n")
+        await writer.drain()
+        await asyncio.sleep(0)
+
+
 async def test_connections_over_the_limit_are_told_to_come_again() -> None:
     """At once; when one of the others has gone, there is room again."""
     async with an_edge(connections=1) as edge:
