@@ -11,8 +11,8 @@ from app.models.ids import place_of
 from app.stores.batch_items import ItemFilter, ItemResult
 from app.stores.pages import Page, Paged
 
-SLICE = 200
-"""As many items of a stream are held in memory."""
+SLICE = 500
+"""As many items of a stream are held in memory; a statement costs as much as some 20 of them."""
 
 REACH = 10_000
 """As many places are looked at by one statement, however few of their items are wanted."""
