@@ -12,7 +12,7 @@ from app.stores.batch_items import ItemFilter, ItemResult
 from app.stores.pages import Page, Paged
 
 SLICE = 500
-"""As many items of a stream are held in memory; a statement costs as much as some 20 of them."""
+"""As many items of a stream are held in memory, and share the 3 ms that their statement costs."""
 
 REACH = 10_000
 """As many places are looked at by one statement, however few of their items are wanted."""
