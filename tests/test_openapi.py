@@ -117,6 +117,13 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     assert references == {f"#/components/schemas/{name}" for name in schemas}
 
 
+def test_no_schema_is_called_as_a_member_of_it(document: dict[str, Any]) -> None:
+    """Generated clients have one name for both where it is the same word."""
+    for name, schema in document["components"]["schemas"].items():
+        word = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+        assert word not in schema.get("properties", {}), name
+
+
 def test_every_schema_is_one(document: dict[str, Any]) -> None:
     """JSON Schema, draft 2020-12, as OpenAPI 3.1 asks."""
     for schema in document["components"]["schemas"].values():

@@ -103,7 +103,7 @@ class AdapterPing(View):
     error: Maybe[str] = None
 
 
-class AdapterStatuses(View):
+class RegisteredAdapters(View):
     """Every registered adapter."""
 
     available_adapters: list[str]
@@ -115,7 +115,7 @@ class AdapterStatuses(View):
 class AdapterStatusCheck(CheckView):
     """`error` where no adapter is healthy, `warning` where some are not."""
 
-    result: AdapterStatuses | None
+    result: RegisteredAdapters | None
 
 
 class SignatureCount(View):

@@ -16,7 +16,8 @@ npx openapi-typescript "$document" --output generated/openapi_typescript.ts
 npx openapi-ts --input "$document" --output generated/hey_api --silent
 npx tsc --project .
 
-openapi-python-client generate --path "$document" --output-path generated/openapi_python_client --fail-on-warning
+openapi-python-client generate --path "$document" --output-path generated/openapi_python_client \
+    --config python_client.yaml --fail-on-warning
 openapi-generator-cli generate -i "$document" -g python -o generated/openapi_generator \
     --additional-properties=packageName=dspatch_api >generated/openapi_generator.log
 pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation \
