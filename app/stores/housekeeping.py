@@ -1,6 +1,7 @@
 """What PostgreSQL knows of our tables: how stale its figures are, dead rows, idle indexes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -46,6 +47,12 @@ ROWS = 1_000
 INDEX_BYTES = 10_000_000
 """Smaller indexes cost nothing that anybody feels."""
 
+LONGEST_S = 300
+"""How long the figures of one table may take, whatever the limit of other statements."""
+
+ANSWER_S = 10
+"""How much longer the answer is waited for."""
+
 
 class HousekeepingStore:
     """Reads PostgreSQL's statistics, and has it make them anew."""
@@ -71,7 +78,11 @@ class HousekeepingStore:
     async def analyze(self, table: str) -> None:
         """Have the planner's figures of a table made anew.
 
-        Of a year of weeks a smaller sample of each will do, and takes seconds instead of minutes.
+        Of a year of weeks a smaller sample of each will do, and takes seconds instead of minutes;
+        on a busy machine those are still more than another statement may take.
         """
         await self._session.execute(text("SET LOCAL default_statistics_target = 20"))
-        await self._session.execute(text(f"ANALYZE {table}"))
+        await self._session.execute(text(f"SET LOCAL statement_timeout = '{LONGEST_S}s'"))
+        connection = await (await self._session.connection()).get_raw_connection()
+        link: Any = connection.driver_connection
+        await link.execute(f"ANALYZE {table}", timeout=LONGEST_S + ANSWER_S)

@@ -48,6 +48,35 @@ async def test_what_the_planner_knows_is_made_anew(database: Database, clean_up:
         assert not await tx.housekeeping.list_stale()
 
 
+async def test_a_large_table_may_take_longer_than_other_statements(
+    settings: Settings, database: Database
+) -> None:
+    """Neither the server nor the driver ends it: here a row of it takes longer than they allow."""
+    async with database.transaction() as tx:
+        await run(tx, "CREATE TABLE large (n int)")
+        await run(
+            tx,
+            "CREATE FUNCTION slow(n int) RETURNS int IMMUTABLE LANGUAGE sql AS"
+            " 'SELECT n FROM pg_sleep("
+            "coalesce(current_setting(''test.s'', true), ''1.2'')::float)'",
+        )
+        await run(tx, "CREATE INDEX ON large (slow(n))")
+        await run(tx, "SET LOCAL test.s = '0'")
+        await run(tx, "INSERT INTO large VALUES (1)")
+    limits = {"statement_timeout_ms": 1_000, "hang_timeout_ms": 1}
+    hurried = Database.connect(settings.database.model_copy(update=limits))
+    try:
+        async with hurried.transaction() as tx:
+            await tx.housekeeping.analyze("large")
+    finally:
+        await hurried.close()
+    async with database.transaction() as tx:
+        known = await tx.processes._session.scalars(
+            text("SELECT reltuples FROM pg_class WHERE relname = 'large'")
+        )
+        assert known.one() == 1
+
+
 async def test_what_an_operator_should_know_is_said(database: Database, clean_up: CleanUp) -> None:
     """Tables full of dead rows, and indexes by which nobody looks; both stay as they are."""
     async with database.transaction() as tx:
