@@ -293,6 +293,12 @@ class RetentionSettings(Group):
     cancelled_days: int = Field(
         default=30, ge=0, le=36_500, description="Those that were cancelled; 0 keeps them for ever."
     )
+    payload_days: int = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="What they were asked and what was said; 0 keeps it as long as the record.",
+    )
 
 
 class LoggingSettings(Group):

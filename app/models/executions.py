@@ -20,6 +20,9 @@ WHAT_RUNS = (
 )
 """The columns that say what a record is of."""
 
+PAYLOAD_EXPIRED = {"payload_expired": True}
+"""The details of a record whose payload has gone before it."""
+
 
 class Execution(Base):
     """One run of a program on one set of inputs.

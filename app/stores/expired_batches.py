@@ -34,7 +34,7 @@ class ExpiredBatchStore:
 
     async def delete_items(self, ids: Sequence[UUID]) -> Removed:
         """Delete those of a list that are there, and held by nobody."""
-        return await _ENDED.delete(self._session, ids, {})
+        return await _ENDED.remove(self._session, ids, {})
 
     async def delete(self, batch_id: UUID) -> Removed:
         """Delete a batch without items; nothing where it has some, or is gone."""

@@ -38,7 +38,7 @@ class ExpiredExecutionStore:
 
     async def delete(self, expiry: Expiry, ids: Sequence[UUID]) -> Removed:
         """Delete those of a list that are there, and expired, and held by nobody."""
-        return await _EXPIRED.delete(self._session, ids, expiry.bound)
+        return await _EXPIRED.remove(self._session, ids, expiry.bound)
 
 
 def _bound(expiry: Expiry, week: Week) -> Mapping[str, Any]:

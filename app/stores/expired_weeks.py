@@ -20,6 +20,10 @@ LOCK_TIMEOUT_MS = 100
 
 MARK = "dspatch: all of its records have expired"
 """The comment on a partition that is to be dropped."""
+
+BARE = "dspatch: none of its records has a payload"
+"""The comment on a partition in which nobody looks for payloads any more."""
+
 _LOCK = 4_027_431_005
 _NOT_AVAILABLE = "55P03"
 
@@ -109,6 +113,14 @@ class ExpiredWeekStore:
     async def unmark(self, partition: Partition) -> None:
         """Take the mark from a partition that stays; LockedError."""
         await self._run(f"COMMENT ON TABLE {partition.name} IS NULL")
+
+    async def mark_bare(self, week: Week) -> None:
+        """Mark a partition unless it is to be dropped, within a transaction; LockedError."""
+        await self._run(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+        await self._run(f"LOCK TABLE {week.partition} IN SHARE UPDATE EXCLUSIVE MODE")
+        leaving = {one.name for one in await self.list_partitions() if one.is_marked}
+        if week.partition not in leaving:
+            await self._run(f"COMMENT ON TABLE {week.partition} IS '{BARE}'")
 
     async def drop(self, partition: Partition) -> int:
         """Drop what has been taken out, and give its bytes; LockedError."""

@@ -14,6 +14,7 @@ from app.stores.executions import ExecutionStore
 from app.stores.expired_batches import ExpiredBatchStore
 from app.stores.expired_deliveries import ExpiredDeliveryStore
 from app.stores.expired_executions import ExpiredExecutionStore
+from app.stores.expired_payloads import ExpiredPayloadStore
 from app.stores.expired_weeks import ExpiredWeekStore
 from app.stores.housekeeping import HousekeepingStore
 from app.stores.idempotency_keys import IdempotencyKeyStore
@@ -157,6 +158,11 @@ class Transaction:
     def housekeeping(self) -> HousekeepingStore:
         """What PostgreSQL knows of our tables."""
         return HousekeepingStore(self._session)
+
+    @cached_property
+    def expired_payloads(self) -> ExpiredPayloadStore:
+        """The payloads of `executions` that may go before their records."""
+        return ExpiredPayloadStore(self._session)
 
     @cached_property
     def expired_weeks(self) -> ExpiredWeekStore:

@@ -12,7 +12,7 @@ from app.stores.expired_executions import _COUNT, _EXPIRED
 from tests.stores.rows import IDS
 
 
-@pytest.mark.parametrize("statement", [_COUNT, _EXPIRED.listing, _EXPIRED.deletion])
+@pytest.mark.parametrize("statement", [_COUNT, _EXPIRED.listing, _EXPIRED.removal])
 async def test_a_statement_looks_into_its_week_alone(
     database: Database, statement: TextClause
 ) -> None:

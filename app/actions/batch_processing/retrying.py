@@ -13,6 +13,7 @@ from app.actions.batch_processing.storing import BatchStoring
 from app.actions.batch_processing.validation import Incoming, OnInvalid
 from app.database import Database
 from app.errors import InvalidTransitionError, NothingToRetryError
+from app.models.executions import PAYLOAD_EXPIRED
 from app.models.idempotency_keys import Claim
 from app.stores.batch_items import SLICE
 from app.stores.batches import BatchReading
@@ -66,6 +67,8 @@ class BatchRetrying:
         while True:
             async with self._database.transaction() as tx:
                 found = await tx.batch_items.list_unfinished(batch_id, after, SLICE)
+            if any(one.details == PAYLOAD_EXPIRED for one in found):
+                raise NothingToRetryError("What its items were asked is not kept any more.")
             for one in found:
                 yield Incoming(one.item_index or 0, one.custom_id, one.inputs, at="")
             if len(found) < SLICE:

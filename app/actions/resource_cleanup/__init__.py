@@ -12,6 +12,7 @@ from app.actions.resource_cleanup.dead_processes import DEAD_PROCESSES
 from app.actions.resource_cleanup.expired_batches import EXPIRED_BATCHES
 from app.actions.resource_cleanup.expired_executions import EXPIRED_EXECUTIONS
 from app.actions.resource_cleanup.expired_idempotency_keys import EXPIRED_IDEMPOTENCY_KEYS
+from app.actions.resource_cleanup.expired_payloads import EXPIRED_PAYLOADS
 from app.actions.resource_cleanup.finished_jobs import FINISHED_JOBS
 from app.actions.resource_cleanup.housekeeping import HOUSEKEEPING
 from app.actions.resource_cleanup.orphaned_children import ORPHANED_CHILDREN
@@ -35,6 +36,7 @@ CATEGORIES: Sequence[Category] = (
     UNPREPARED_PROGRAMS,
     STUCK_PROGRAMS,
     PARTITIONS,
+    EXPIRED_PAYLOADS,
     EXPIRED_BATCHES,
     EXPIRED_EXECUTIONS,
     EXPIRED_IDEMPOTENCY_KEYS,

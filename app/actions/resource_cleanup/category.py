@@ -33,6 +33,8 @@ class CategoryName(StrEnum):
     """Programs whose preparation was never ended; they become `error`."""
     PARTITIONS = "partitions"
     """Weeks of records: made ahead, and dropped once all of their records have expired."""
+    EXPIRED_PAYLOADS = "expired_payloads"
+    """What ended executions were asked and what was said, where it goes before the record."""
     EXPIRED_BATCHES = "expired_batches"
     """Batches, with their items, that need not be kept any more."""
     EXPIRED_EXECUTIONS = "expired_executions"

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
+import pytest
 from sqlalchemy import text
 
 from app.actions.resource_cleanup import (
@@ -16,9 +17,10 @@ from app.actions.resource_cleanup import (
 from app.actions.resource_cleanup.category import Category, CategoryName, Found, Tools
 from app.database import Database
 from app.errors import DatabaseUnavailableError
+from app.settings import RetentionSettings
 from app.stores.removals import Removed
 from tests.actions.resource_cleanup import mess
-from tests.actions.resource_cleanup.conftest import CleanUp
+from tests.actions.resource_cleanup.conftest import CleanUp, keeping
 from tests.support.clock import ManualClock
 
 KEYS = CategoryName.EXPIRED_IDEMPOTENCY_KEYS
@@ -37,6 +39,12 @@ OF_RECORDS = [
     }
 ]
 """Those that look at the database alone, and not at what PostgreSQL counts now and then."""
+
+
+@pytest.fixture
+def tools(tools: Tools) -> Tools:
+    """Tools for which payloads go before their records."""
+    return keeping(tools, RetentionSettings(payload_days=20))
 
 
 async def a_mess(database: Database) -> None:
