@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from app.runtime.work import connections_of
+from app.settings import Settings
 from tests.support.load import INPUTS
 from tests.support.peers import Peer, a_mock, peers
 from tests.support.truth import asked, counted, require_truth, until_at_rest
@@ -22,7 +24,7 @@ LATENCY_MS = 300
 LAST = -1
 AT_ONCE = 50
 SERVED = b"HTTP/1.1 200"
-MOST_CONNECTIONS = 10 + 7
+MOST_CONNECTIONS = sum(connections_of(Settings()).values())
 """The pool's, and those beside it: docs/howto/use-your-own-postgresql.md."""
 FREE_WITHIN_S = 5.0
 

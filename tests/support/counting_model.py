@@ -51,7 +51,11 @@ class CountingModel:
         self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        question = (await reader.readline()).decode().strip()
+        line = await reader.readline()
+        if not line.endswith(b"\n"):  # who would have asked has died
+            writer.close()
+            return
+        question = line.decode().strip()
         self.asked[question] += 1
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
