@@ -176,8 +176,9 @@ class BatchItemStore:
         """Remove some items of a batch that has not come about; False where there are none."""
         within = _TABLE.id.between(*item_range(batch_id))
         some = select(_TABLE.id).where(within).order_by(_TABLE.id).limit(limit)
-        statement = delete(Execution).where(within, _TABLE.id.in_(some)).returning(_TABLE.id)
-        return bool((await self._session.scalars(statement)).all())
+        ids = func.array(some.scalar_subquery())
+        gone = delete(Execution).where(within, _TABLE.id == func.any(ids)).returning(_TABLE.id)
+        return bool((await self._session.scalars(gone)).all())
 
     async def cancel_slice(
         self, batch_id: UUID, error: Mapping[str, Any], limit: int = SLICE
