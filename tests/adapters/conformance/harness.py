@@ -197,17 +197,24 @@ class LastingWorker(WorkerAdapter):
 
 
 class SharedWorker:
-    """A child that runs DSPy against a model server, for all tests of a session."""
+    """A child that runs DSPy against a model server, for the tests of a session.
+
+    One that was told to wait by the server keeps to it, and is no good to the next test.
+    """
 
     def __init__(self) -> None:
+        self.is_paused = False
         self._stack = AsyncExitStack()
         self._shared: tuple[ModelServer, AdapterSetup, ChildPool] | None = None
 
     async def harness(self) -> Harness:
         """Give a new adapter on the child, and the server as if it had not been called yet."""
+        if self.is_paused:
+            await self.close()
+            self.is_paused, self._shared = False, None
         server, setup, pool = self._shared = self._shared or await self._start()
         server.forget()
-        return DspyHarness(LastingWorker(setup, lambda *_: pool), server)
+        return WorkerHarness(LastingWorker(setup, lambda *_: pool), server)
 
     async def _start(self) -> tuple[ModelServer, AdapterSetup, ChildPool]:
         server = await self._stack.enter_async_context(ModelServer())
@@ -226,6 +233,15 @@ class SharedWorker:
 
 
 SHARED_WORKER = SharedWorker()
+
+
+class WorkerHarness(DspyHarness):
+    """The child that the tests share runs DSPy."""
+
+    @override
+    def failing(self, error_type: ErrorType) -> Mapping[str, Any]:
+        SHARED_WORKER.is_paused |= error_type is ErrorType.RATE_LIMITED
+        return super().failing(error_type)
 
 
 @asynccontextmanager
