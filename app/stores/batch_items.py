@@ -15,6 +15,7 @@ from app.models.ids import LAST_PLACE, item_id, item_range
 from app.models.states import ExecutionStatus, Outcome
 from app.stores.documents import dump_document
 from app.stores.pages import Page, Paged, on_rising_page, page_with, paged
+from app.stores.removals import is_among
 
 SLICE = 10_000
 """As many items are written by one statement."""
@@ -176,8 +177,7 @@ class BatchItemStore:
         """Remove some items of a batch that has not come about; False where there are none."""
         within = _TABLE.id.between(*item_range(batch_id))
         some = select(_TABLE.id).where(within).order_by(_TABLE.id).limit(limit)
-        ids = func.array(some.scalar_subquery())
-        gone = delete(Execution).where(within, _TABLE.id == func.any(ids)).returning(_TABLE.id)
+        gone = delete(Execution).where(within, is_among(_TABLE.id, some)).returning(_TABLE.id)
         return bool((await self._session.scalars(gone)).all())
 
     async def cancel_slice(

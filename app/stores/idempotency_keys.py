@@ -9,12 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import IdempotencyKey
 from app.models.idempotency_keys import Claim
-from app.stores.removals import Removed, bytes_of, removed
+from app.stores.removals import Removed, bytes_of, is_among, removed
 
 KEPT_FOR = timedelta(hours=24)
 SLICE = 10_000
 """As many rows go in one statement."""
 
+_TABLE = IdempotencyKey.__table__.c
 _IS_KEPT = IdempotencyKey.created_at > func.now() - KEPT_FOR
 
 
@@ -69,10 +70,6 @@ class IdempotencyKeyStore:
     async def drop_expired(self) -> Removed:
         """Forget a slice of the keys that are older than KEPT_FOR."""
         old = select(IdempotencyKey.key).where(~_IS_KEPT).limit(SLICE)
-        keys = func.array(old.with_for_update(skip_locked=True).scalar_subquery())
-        statement = (
-            delete(IdempotencyKey)
-            .where(IdempotencyKey.key == func.any(keys))
-            .returning(bytes_of(IdempotencyKey))
-        )
+        is_old = is_among(_TABLE.key, old.with_for_update(skip_locked=True))
+        statement = delete(IdempotencyKey).where(is_old).returning(bytes_of(IdempotencyKey))
         return removed(await self._session.scalars(statement))

@@ -1,13 +1,9 @@
-"""What stores say of rows that they removed or mended.
-
-A statement that removes a slice has its keys in an array, which is made once: the planner may look
-for the rows of `IN (SELECT … LIMIT …)` again for each row of the table, where its figures are off.
-"""
+"""Which rows of a slice go, and what stores say of those that they removed or mended."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, func, literal_column
+from sqlalchemy import ColumnElement, Select, func, literal_column
 
 from app.models import Base
 
@@ -17,6 +13,16 @@ class Removed(NamedTuple):
 
     rows: int
     bytes_freed: int = 0
+
+
+def is_among(key: ColumnElement[Any], chosen: Select[Any]) -> ColumnElement[bool]:
+    """Say that a key is one of a slice, which is selected once, into an array.
+
+    Where its figures of a table are off, the planner may select `IN (SELECT … LIMIT …)` again for
+    each row of it; statements in text write `= ANY(ARRAY(SELECT …))` for the same reason.
+    """
+    is_among: ColumnElement[bool] = key == func.any(func.array(chosen.scalar_subquery()))
+    return is_among
 
 
 def bytes_of(model: type[Base]) -> ColumnElement[Any]:

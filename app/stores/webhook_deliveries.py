@@ -18,6 +18,7 @@ from app.errors import DeliveryNotFoundError
 from app.models import WebhookDelivery
 from app.models.states import DeliveryStatus
 from app.models.webhook_deliveries import PROGRESS, QUEUE, TASK
+from app.stores.jobs import JobStore
 from app.stores.pages import Page, Paged, on_page, paged
 
 MOST_TOLD = 100
@@ -198,4 +199,4 @@ class WebhookDeliveryStore:
         return bool((await self._session.scalars(query)).one())
 
     async def _wake_up(self) -> None:
-        await self._session.execute(select(func.dspatch_wake_up(QUEUE, TASK)))
+        await JobStore(self._session).wake_up(QUEUE, TASK)
